@@ -1,0 +1,1 @@
+"""From takes to the film: timeline, conform, join, mix, captions, deliverables."""

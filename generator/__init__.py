@@ -1,0 +1,1 @@
+"""From a checked storyboard to takes: plan, hash, render, store, pick."""

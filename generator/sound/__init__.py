@@ -1,0 +1,1 @@
+"""Sound that no model made: dialogue, foley and ambience, music."""

@@ -1,0 +1,1 @@
+"""The storyboard language: what a person writes, checked and resolved to frames."""
