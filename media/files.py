@@ -47,7 +47,7 @@ def sha256_file(path: Path) -> str:
 
 @lru_cache(maxsize=65536)
 def _sha256_of(path: str, _size: int, _mtime_ns: int) -> str:
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -56,11 +56,11 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     temp = temp_sibling(path)
     with translate_os_errors("write", path):
         try:
-            with open(temp, "xb") as file:
+            with temp.open("xb") as file:
                 file.write(data.encode() if isinstance(data, str) else data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temp, path)
+            temp.replace(path)
             _fsync(path.parent)
         finally:
             temp.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ def _try_lock(descriptor: int, path: Path) -> bool:
 
 def _rename_unless_there(temp: Path, final: Path) -> None:
     try:
-        os.rename(temp, final)
+        temp.rename(final)
     except OSError as error:
         taken = error.errno in (errno.ENOTEMPTY, errno.EEXIST) and final.is_dir()
         if not taken:
