@@ -17,6 +17,7 @@ Audio = NDArray[np.float32]
 _SHELF = ([1.53512485958697, -2.69169618940638, 1.19839281085285],
           [1.0, -1.69065929318241, 0.73248077421585])  # fmt: skip
 _HIGHPASS = ([1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621])
+_K_WEIGHTING = tuple(np.convolve(a, b) for a, b in zip(_SHELF, _HIGHPASS, strict=True))
 _OFFSET_LU = -0.691
 _ABSOLUTE_GATE_LUFS, _RELATIVE_GATE_LU = -70.0, -10.0
 _HOP = SAMPLE_RATE // 10
@@ -27,8 +28,8 @@ def loudness_lufs(audio: Audio) -> float:
 
     Sounds shorter than one 400 ms block are measured as one block of their own length.
     """
-    weighted = lfilter(*_HIGHPASS, lfilter(*_SHELF, audio, axis=-1), axis=-1)
-    power = (weighted**2).sum(axis=0)
+    weighted = lfilter(*_K_WEIGHTING, audio.astype(np.float64), axis=-1)
+    power = np.einsum("cn,cn->n", weighted, weighted)
     hops = len(power) // _HOP
     if hops < 4:
         return max(_lufs(float(power.mean())) if len(power) else -70.0, -70.0)
