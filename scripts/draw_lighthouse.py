@@ -43,10 +43,11 @@ def draw_all(folder: Path) -> list[Path]:
         written.append(_png(folder / "refs" / f"{name}.png", _full_figure(figure)))
     for name, figure in (("mara", mara.front), ("tomas", tomas.front)):
         written.append(_png(folder / "refs" / f"{name}_portrait.png", _portrait(figure)))
-    for name, paint in {
+    places: dict[str, Callable[[], list[Canvas]]] = {
         "shore": shore, "gallery": gallery, "gallery_dark": partial(gallery, lit=False),
         "lamp_room": lamp_room, "lamp_room_dark": partial(lamp_room, lit=False),
-    }.items():  # fmt: skip
+    }  # fmt: skip
+    for name, paint in places.items():
         layers = paint()
         written += _place(folder / "plates", name, layers)
         if name == "gallery_dark":

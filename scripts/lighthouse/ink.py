@@ -214,4 +214,5 @@ class Canvas:
         mask = np.zeros((max(1, high[1] - low[1]), max(1, high[0] - low[0])), np.uint8)
         fixed = np.round((pixels - low) * 16).astype(np.int32)
         cv2.fillPoly(mask, [fixed], 255, lineType=cv2.LINE_AA, shift=4)
-        return Area(mask.astype(np.float32) / 255, int(low[0]), int(low[1]))
+        alpha = np.asarray(mask / 255, np.float32)
+        return Area(alpha, int(low[0]), int(low[1]))

@@ -129,7 +129,8 @@ def _braid(canvas: Canvas, spine: Points) -> None:
         size = 31 - 11 * i / lobes
         lobe = canvas.lay(_leaf(canvas, x + lean * size * 0.34, y, size, -lean), HAIR)
         model(canvas, lobe, HAIR_DARK, size * 0.5, 2.5)
-        canvas.tint(_leaf(canvas, x + lean * size * 0.4, y - 3, size * 0.42, -lean), HAIR_LIGHT, 0.5)
+        sheen = _leaf(canvas, x + lean * size * 0.4, y - 3, size * 0.42, -lean)
+        canvas.tint(sheen, HAIR_LIGHT, 0.5)
     x, y = spine[-1]
     tail = [(x - 10, y + 8), (x + 10, y + 6), (x + 13, y + 40), (x + 2, y + 78), (x - 9, y + 42)]
     canvas.lay(canvas.area(tail), canvas.ramp((x, y), (x, y + 70), HAIR, HAIR_DARK))
@@ -205,8 +206,10 @@ def _coat_detail(canvas: Canvas, coat: Area) -> None:
         canvas.lay(canvas.oval(24, y, 11, 11), rgb("c9b07c"))
         canvas.tint(canvas.oval(22, y + 3, 6, 5), INK, 0.5)
     for side in (-1, 1):
-        flap = canvas.area([(side * x, y) for x, y in
-                            ((70, 968), (158, 960), (164, 1012), (72, 1022))], smooth=False)
+        flap = canvas.area(
+            [(side * x, y) for x, y in ((70, 968), (158, 960), (164, 1012), (72, 1022))],
+            smooth=False,
+        )
         shadow = flap.moved(-3 * canvas.scale, 12 * canvas.scale).blurred(4 * canvas.scale)
         canvas.tint(shadow.within(coat), OILSKIN_DARK, 0.7)
         canvas.lay(flap, COAT[1] if side > 0 else COAT[2])
@@ -216,8 +219,12 @@ def _coat_detail(canvas: Canvas, coat: Area) -> None:
 
 def boots(canvas: Canvas, spans: tuple[tuple[int, int], ...], toe: int = 0) -> None:
     for left, right in spans:
-        trouser = canvas.lay(canvas.area([(left, 1340), (right, 1340), (right - 4, 1580),
-                                          (left + 4, 1580)], smooth=False), mix(NAVY, INK, 0.3))
+        trouser = canvas.lay(
+            canvas.area(
+                [(left, 1340), (right, 1340), (right - 4, 1580), (left + 4, 1580)], smooth=False
+            ),
+            mix(NAVY, INK, 0.3),
+        )
         model(canvas, trouser, INK, 30, 4)
         boot = canvas.lay(canvas.area([
             (left - 6, 1540), (right + 6, 1540), (right + 4, 1660), (right + 8 + toe * 0.3, 1716),

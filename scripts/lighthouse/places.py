@@ -40,8 +40,14 @@ def _headland_rock(canvas: Canvas) -> None:
         (760, 742), (860, 716), (940, 690), (1040, 676), (1130, 640), (1250, 622), (1400, 616),
         (1560, 622), (1700, 600), (1940, 590), (1940, 880), (1500, 850), (1180, 800), (900, 762),
     ], smooth=False), canvas.ramp((0, 600), (0, 860), rgb("22374a"), NIGHT))  # fmt: skip
-    for x, y, length, drop in ((1040, 678, 80, 70), (1170, 640, 60, 120), (1300, 626, 90, 150),
-                               (1480, 626, 70, 170), (1640, 618, 90, 180), (1800, 606, 80, 190)):
+    for x, y, length, drop in (
+        (1040, 678, 80, 70),
+        (1170, 640, 60, 120),
+        (1300, 626, 90, 150),
+        (1480, 626, 70, 170),
+        (1640, 618, 90, 180),
+        (1800, 606, 80, 190),
+    ):
         facet = canvas.area([(x, y), (x + length, y + 6), (x + length * 0.5, y + drop),
                              (x - 20, y + drop * 0.7)], smooth=False)  # fmt: skip
         canvas.tint(facet.within(rock), INK, 0.4)
@@ -57,8 +63,17 @@ def _lighthouse(canvas: Canvas, x: float, lit: bool) -> None:
                        canvas.ramp((x - 70, 0), (x + 70, 0), mix(STONE, PEACH, 0.5), STONE,
                                    mix(HAZE, SLATE, 0.4), rgb("2c4257")))  # fmt: skip
     for top, bottom in ((400, 452), (520, 580)):
-        band = canvas.area([(x - 100, top), (x, top + 9), (x + 100, top), (x + 100, bottom),
-                            (x, bottom + 9), (x - 100, bottom)], smooth=False).within(tower)
+        band = canvas.area(
+            [
+                (x - 100, top),
+                (x, top + 9),
+                (x + 100, top),
+                (x + 100, bottom),
+                (x, bottom + 9),
+                (x - 100, bottom),
+            ],
+            smooth=False,
+        ).within(tower)
         canvas.tint(band, canvas.ramp((x - 70, 0), (x + 70, 0), rgb("b2553d"), rgb("6e2f33"),
                                       rgb("32263a")), 0.95)  # fmt: skip
     for y in (478, 606):
@@ -185,8 +200,9 @@ def _lantern_wall(canvas: Canvas, lit: bool) -> None:
                     0.45)  # fmt: skip
         for x in (30, 130, 220, 290):
             canvas.lay(canvas.oval(x + (y % 2), y - 10, 4, 4), NAVY, 0.6)
+    panes = (GLOW, AMBER) if lit else (SLATE, NIGHT)
     pane = canvas.lay(canvas.area([(36, 150), (226, 162), (226, 560), (36, 576)], smooth=False),
-                      canvas.ramp((36, 150), (226, 570), *((GLOW, AMBER) if lit else (SLATE, NIGHT))))  # fmt: skip
+                      canvas.ramp((36, 150), (226, 570), *panes))  # fmt: skip
     if lit:
         canvas.tint(canvas.oval(110, 350, 90, 170).blurred(34).within(pane), (1, 0.97, 0.86), 0.8)
     for points in ([(131, 150), (131, 576)], [(36, 292), (226, 296)], [(36, 430), (226, 428)],
@@ -237,8 +253,10 @@ def _glazing(canvas: Canvas, lit: bool) -> None:
                                      smooth=False), canvas.ramp((0, 0), (0, 96), INK, rgb("3a3434")
                                                                 if lit else IRON))  # fmt: skip
     canvas.glow(canvas.oval(760, 90, 520, 60).blurred(40).within(ceiling), AMBER, 0.55 * lit)
-    wall = canvas.lay(_box(canvas, -10, 770, WIDTH + 10, 900),
-                      canvas.ramp((0, 770), (0, 900), rgb("314355"), rgb("1a2535")))
+    wall = canvas.lay(
+        _box(canvas, -10, 770, WIDTH + 10, 900),
+        canvas.ramp((0, 770), (0, 900), rgb("314355"), rgb("1a2535")),
+    )
     canvas.glow(canvas.oval(760, 800, 700, 120).blurred(80).within(wall), AMBER, 0.6 * lit)
     for x in range(20, WIDTH, 60):
         canvas.lay(canvas.oval(x, 792, 5, 5), INK, 0.8)
@@ -261,7 +279,7 @@ def _floor(canvas: Canvas, lit: bool) -> None:
 def _lens(canvas: Canvas, lit: bool) -> None:
     x = 760.0
     drum = canvas.lay(_box(canvas, x - 150, 720, x + 150, 930), _metal(canvas, x, 150, lit))
-    for y, reach in ((716, 190), (742, 168), (900, 168), (928, 200)):
+    for y, reach in ((716.0, 190.0), (742.0, 168.0), (900.0, 168.0), (928.0, 200.0)):
         ring = canvas.lay(_box(canvas, x - reach, y - 14, x + reach, y + 12),
                           _metal(canvas, x, reach, lit))  # fmt: skip
         canvas.tint(ring.without(ring.moved(0, -6)).within(ring), INK, 0.6)
@@ -283,12 +301,12 @@ def _lens(canvas: Canvas, lit: bool) -> None:
         lower = [(a, b + 9) for a, b in line]
         canvas.tint(canvas.stroke(lower, 3.5, (1, 1)).within(glass),
                     BRASS_DARK if lit else NIGHT, 0.75)  # fmt: skip
-    for radius in (118, 86, 54, 24):
+    for radius in (118.0, 86.0, 54.0, 24.0):
         ring = canvas.oval(x, 430, radius, radius)
         canvas.tint(ring, (GLOW if lit else HAZE), 0.22)
         inner = canvas.oval(x, 430, radius - 4, radius - 4)
         canvas.tint(ring.without(inner), BRASS_DARK if lit else NIGHT, 0.7)
-    for reach in (-236, -84, 84, 236):
+    for reach in (-236.0, -84.0, 84.0, 236.0):
         rib = [(x + reach * 0.42, 150), (x + reach * 0.9, 280), (x + reach, 430),
                (x + reach * 0.9, 580), (x + reach * 0.5, 704)]  # fmt: skip
         bar = canvas.lay(canvas.stroke(rib, 13, (1, 1)), BRASS if lit else mix(BRASS_DARK, SLATE,

@@ -42,8 +42,11 @@ def sky(canvas: Canvas, horizon: float, sun_x: float, seed: int) -> None:
         bank = np.clip((noise - level) / 0.10, 0, 1) * np.clip(1.12 - rows, 0, 1)
         under = np.clip((np.roll(noise, -14, 0) - level) / 0.10, 0, 1) * np.clip(1.1 - rows, 0, 1)
         edge = np.clip(bank - under, 0, 1) * np.clip(rows * 1.5 - 0.3, 0, 1)
-        canvas.lay(Area(bank.astype(np.float32), 0, 0),
-                   canvas.ramp((0, 0), (0, horizon), tone, mix(tone, lit, 0.55)), strength)
+        canvas.lay(
+            Area(bank.astype(np.float32), 0, 0),
+            canvas.ramp((0, 0), (0, horizon), tone, mix(tone, lit, 0.55)),
+            strength,
+        )
         canvas.glow(Area(edge.astype(np.float32), 0, 0).blurred(2), PEACH, 0.55)
     _stars(canvas, horizon, seed)
 

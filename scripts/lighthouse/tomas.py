@@ -51,9 +51,9 @@ def front_head(canvas: Canvas) -> None:
     shade = hair.moved(0, 11 * canvas.scale).without(hair).blurred(3 * canvas.scale).within(face)
     canvas.tint(shade, FACE.shade, 0.85)
     canvas.lay(hair, canvas.ramp((60, -170), (-60, -40), mix(HAIR, HAIR_LIGHT, 0.6), HAIR))
-    for x, y, turn in ((-80, -110, 1), (-46, -138, 1), (-8, -148, -1), (34, -146, 1), (72, -128, -1),
-                       (-62, -88, -1), (-22, -108, 1), (20, -118, -1), (58, -102, 1),
-                       (92, -86, -1), (-96, -60, 1)):  # fmt: skip
+    for x, y, turn in ((-80, -110, 1), (-46, -138, 1), (-8, -148, -1), (34, -146, 1),
+                       (72, -128, -1), (-62, -88, -1), (-22, -108, 1), (20, -118, -1),
+                       (58, -102, 1), (92, -86, -1), (-96, -60, 1)):  # fmt: skip
         curl = [(x - 20, y + 12), (x - 10 * turn, y - 12), (x + 16, y - 8), (x + 18, y + 12)]
         canvas.tint(canvas.stroke(curl, 6).within(hair), HAIR_LIGHT, 0.8 if x > 0 else 0.4)
     model(canvas, hair, NAVY, 30, 5)
@@ -170,8 +170,10 @@ def _coat_detail(canvas: Canvas, coat: Area) -> None:
         line = canvas.stroke(points, 12).blurred(4 * canvas.scale).within(coat)
         canvas.tint(line, COAT[2], 0.9)
     for side_ in (-1, 1):
-        flap = canvas.area([(side_ * x, y) for x, y in
-                            ((78, 930), (158, 922), (162, 966), (80, 976))], smooth=False)
+        flap = canvas.area(
+            [(side_ * x, y) for x, y in ((78, 930), (158, 922), (162, 966), (80, 976))],
+            smooth=False,
+        )
         canvas.tint(flap.moved(-3, 9 * canvas.scale).blurred(4).within(coat), INK, 0.5)
         canvas.lay(flap, COAT[1] if side_ > 0 else COAT[2])
     strap = canvas.stroke([(-170, 400), (-30, 640), (150, 960)], 26, (1, 1)).within(coat)
