@@ -248,6 +248,8 @@ class Shot:
     options: Mapping[str, bool | int | float | str]
     line: int
     """Of the storyboard file, for messages; never part of a hash."""
+    focus: tuple[float, float] | None = None
+    """Point of the location's plate, 0 to 1, that the frame centres on."""
 
 
 @dataclass(frozen=True, slots=True)

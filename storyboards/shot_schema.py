@@ -166,6 +166,12 @@ class LineVariant(Words):
     line: Text | None = None
     audio: RefPath | None = None
 
+    @model_validator(mode="after")
+    def _something(self) -> LineVariant:
+        if self.line is None and self.audio is None:
+            raise ValueError("expected line or audio, got neither")
+        return self
+
 
 class Line(Words):
     """Something a character says."""
@@ -337,6 +343,9 @@ class ShotText(Inherited):
     group: Identifier | None = Field(None, description="shots of one group: one generation")
     source: Annotated[Source, shorthand("file")] | None = None
     edit: Edit | None = None
+    focus: Point | None = Field(
+        None, description="the point of the location's plate that the frame centres on"
+    )
     note: Text | None = None
 
     @model_validator(mode="after")

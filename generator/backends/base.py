@@ -99,6 +99,8 @@ class Description:
     placements: tuple[Placement, ...] = ()
     dialogue: tuple[tuple[str, str, str], ...] = ()
     """Speaker, line, delivery."""
+    focus: tuple[float, float] | None = None
+    """Point of the plate, 0 to 1 from its top left, that the frame centres on."""
 
 
 @dataclass(frozen=True, slots=True)
