@@ -2,9 +2,4 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 __all__ = ["CuttingRoom", "Delivered", "cut_film"]

@@ -21,8 +21,8 @@ from flows.progress import Progress
 from flows.recorder import Recorder
 from flows.report import write_report
 from generator.backends.registry import backends_for
-from generator.plan import Plan, ShotJob, plan_dict, plan_shots, require_budget
 from generator.picks import load_picks
+from generator.plan import Plan, ShotJob, plan_dict, plan_shots, require_budget
 from generator.requests import assets_for
 from generator.takes import Take, TakeStore, render_take
 from media.errors import RenderError, TakeboardError
