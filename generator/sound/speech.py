@@ -21,6 +21,7 @@ from pathlib import Path
 
 import espeakng_loader
 import numpy as np
+from numpy.typing import NDArray
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
 from generator.sound.levels import Audio, gain, set_loudness
@@ -112,7 +113,17 @@ class Speech:
     @property
     def seconds(self) -> float:
         """Length with the room's tail."""
-        return self.audio.shape[1] / SAMPLE_RATE
+        return int(self.audio.shape[1]) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """What the engine gave: mono `pcm (samples,)`, and events at characters and milliseconds."""
+
+    pcm: NDArray[np.float32]
+    sample_rate: int
+    words: tuple[tuple[int, int], ...]
+    ends_ms: tuple[int, ...]
 
 
 def speak(
@@ -261,21 +272,21 @@ def _as_delivered(voice: Voice, delivery: str) -> Voice:
 
 
 def _speak_once(line: str, voice: Voice, engine_voice: str) -> Speech:
-    pcm, header = _run_child(line, voice, engine_voice)
-    ratio = Fraction(SAMPLE_RATE, int(header["sample_rate"]))
-    dry = resample_poly(pcm, ratio.numerator, ratio.denominator)
+    engine = _run_child(line, voice, engine_voice)
+    ratio = Fraction(SAMPLE_RATE, engine.sample_rate)
+    dry = resample_poly(engine.pcm, ratio.numerator, ratio.denominator)
     # Below 90 Hz there is only rumble; above 9 kHz only the engine's hiss.
     dry = sosfilt(butter(2, [90, 9000], "bandpass", fs=SAMPLE_RATE, output="sos"), dry)
     first, last = _voiced_range(dry)
     if last <= first:
         return Speech(np.zeros((1, int(0.4 * SAMPLE_RATE)), np.float32), ())
     dry = _fade(dry[first:last])
-    words = _words(line, header, first / SAMPLE_RATE, (last - first) / SAMPLE_RATE)
+    words = _words(line, engine, first / SAMPLE_RATE, (last - first) / SAMPLE_RATE)
     wet = fftconvolve(dry, _room())
     return Speech(wet.astype(np.float32)[np.newaxis], words)
 
 
-def _run_child(line: str, voice: Voice, engine_voice: str) -> tuple[Audio, dict[str, list[int]]]:
+def _run_child(line: str, voice: Voice, engine_voice: str) -> _Spoken:
     request = {
         "library": espeakng_loader.get_library_path(),
         "data": str(Path(espeakng_loader.get_data_path()).parent),
@@ -297,9 +308,14 @@ def _run_child(line: str, voice: Voice, engine_voice: str) -> tuple[Audio, dict[
             check=True,
         )
         header, _, pcm = ended.stdout.partition(b"\n")
-        samples = np.frombuffer(pcm, dtype=np.int16).astype(np.float32) / 32768
-        return samples, json.loads(header)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        told = json.loads(header)
+        return _Spoken(
+            np.asarray(np.frombuffer(pcm, dtype=np.int16) / np.float32(32768), np.float32),
+            int(told["sample_rate"]),
+            tuple((int(position), int(at_ms)) for position, at_ms in told["words"]),
+            tuple(int(end_ms) for end_ms in told["ends_ms"]),
+        )
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
         raise MediaError(
             f"eSpeak NG could not speak {line[:40]!r} ({type(error).__name__})",
             where=engine_voice,
@@ -336,19 +352,17 @@ def _room() -> Audio:
     room = tail * (gain(-17) / float(np.sqrt((tail**2).sum())))
     room *= np.minimum(1, np.linspace(8, 0, length))
     room[0] = 1
-    return room.astype(np.float32)
+    return np.asarray(room, np.float32)
 
 
-def _words(
-    line: str, header: dict[str, list[int]], lead_s: float, dry_s: float
-) -> tuple[Word, ...]:
+def _words(line: str, engine: _Spoken, lead_s: float, dry_s: float) -> tuple[Word, ...]:
     """The engine's word events as stretches of the line; a repeated or backward one is joined."""
     starts: list[tuple[int, float]] = []
-    for position, at_ms in header["words"]:  # type: ignore[misc]
+    for position, at_ms in engine.words:
         if not starts or starts[-1][0] < position < len(line):
             at_s = min(max(at_ms / 1000 - lead_s, 0.0), dry_s)
             starts.append((position, max(at_s, starts[-1][1] if starts else 0.0)))
-    ends_s = [min(max(end / 1000 - lead_s, 0.0), dry_s) for end in header["ends_ms"]]
+    ends_s = [min(max(end / 1000 - lead_s, 0.0), dry_s) for end in engine.ends_ms]
     words = []
     for index, (position, start_s) in enumerate(starts):
         is_last = index + 1 == len(starts)

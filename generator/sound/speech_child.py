@@ -20,7 +20,7 @@ _LIST_TERMINATED, _WORD, _CLAUSE_END = 0, 1, 5
 
 
 class _Event(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012  (ctypes reads a plain list)
+    _fields_ = [
         ("type", ctypes.c_int),
         ("unique_identifier", ctypes.c_uint),
         ("text_position", ctypes.c_int),

@@ -32,9 +32,9 @@ def noise(n: int, rng: Rng, *bands: tuple[float, float, float], channels: int = 
 
 
 def band(frequency: Mono, low: float, high: float) -> Mono:
-    """Gain at `frequency` of a pass band with 12 dB an octave below and 12 above."""
+    """Gain at `frequency` of a pass band with 12 dB an octave below and 18 above."""
     safe = np.maximum(frequency, 1e-3)
-    return np.asarray(1 / ((1 + (low / safe) ** 2) * (1 + (safe / high) ** 2)), np.float32)
+    return np.asarray(1 / ((1 + (low / safe) ** 2) * (1 + (safe / high) ** 3)), np.float32)
 
 
 def wander(n: int, rng: Rng, every_s: float, low: float, high: float) -> Mono:
@@ -47,7 +47,9 @@ def wander(n: int, rng: Rng, every_s: float, low: float, high: float) -> Mono:
     curve = values[index] * (1 - part) + values[(index + 1) % points] * part
     curve = np.append(curve, curve[0])
     grid = np.linspace(0, len(curve) - 1, n, endpoint=False)
-    return np.asarray(low + (high - low) * np.interp(grid, np.arange(len(curve)), curve), np.float32)
+    return np.asarray(
+        low + (high - low) * np.interp(grid, np.arange(len(curve)), curve), np.float32
+    )
 
 
 def ring(modes: Sequence[tuple[float, float, float]], seconds: float, rng: Rng) -> Mono:
@@ -58,8 +60,7 @@ def ring(modes: Sequence[tuple[float, float, float]], seconds: float, rng: Rng) 
         phase = rng.uniform(-0.4, 0.4)
         wave = np.sin(2 * np.pi * frequency * time_s + phase)
         sound += np.float32(amount) * wave * np.exp(-6.91 * time_s / fall_s)
-    sound *= np.minimum(1, time_s / 0.0006)
-    return _unit(_tapered(sound))
+    return _unit(_tapered(np.asarray(sound * np.minimum(1, time_s / 0.0006), np.float32)))
 
 
 def burst(seconds: float, low: float, high: float, fall_s: float, rng: Rng) -> Mono:
@@ -67,7 +68,7 @@ def burst(seconds: float, low: float, high: float, fall_s: float, rng: Rng) -> M
     n = max(int(seconds * SAMPLE_RATE), 64)
     time_s = np.arange(n, dtype=np.float32) / SAMPLE_RATE
     sound = noise(n, rng, (low, high, 1.0), channels=1)[0] * np.exp(-6.91 * time_s / fall_s)
-    return _unit(_tapered(sound * np.minimum(1, time_s / 0.001)))
+    return _unit(_tapered(np.asarray(sound * np.minimum(1, time_s / 0.001), np.float32)))
 
 
 def chirp(

@@ -54,7 +54,7 @@ def rain(n: int, rng: Rng, pace: float) -> Mono:
     kit = [burst(0.02, 1500 + 500 * k, 3000 + 900 * k, 0.012, rng) for k in range(8)]
     near = scatter(n, rng, 0.012 / pace, lambda: kit[int(rng.integers(8))])
     big = scatter(n, rng, 0.25 / pace, lambda: drop(rng)[:4800])
-    return 0.6 * hiss + 0.9 * near + 0.25 * big
+    return np.asarray(0.6 * hiss + 0.9 * near + 0.25 * big, np.float32)
 
 
 def thunder(rng: Rng) -> Mono:

@@ -17,7 +17,7 @@ _VOWELS = ((730, 1090, 2440), (530, 1840, 2480), (270, 2290, 3010), (570, 840, 2
 def room_tone(n: int, rng: Rng, pace: float) -> Mono:
     """An empty room: soft air and a trace of mains."""
     air = noise(n, rng, (35, 180, 1.0), (200, 1500, 0.08)) * wander(n, rng, 4 / pace, 0.9, 1.0)
-    return air + 0.08 * _tone(n, 100) + 0.03 * _tone(n, 200)
+    return np.asarray(air + 0.08 * _tone(n, 100) + 0.03 * _tone(n, 200), np.float32)
 
 
 def traffic(n: int, rng: Rng, pace: float) -> Mono:
@@ -127,8 +127,8 @@ def _syllable(rng: Rng) -> Mono:
                                                                                   strict=True))
             for v in (first, second)
         ]  # fmt: skip
-        sound += (weights[0] * (1 - turn) + weights[1] * turn) / harmonic**0.5 * np.sin(
-            harmonic * phase
+        sound += (
+            (weights[0] * (1 - turn) + weights[1] * turn) / harmonic**0.5 * np.sin(harmonic * phase)
         )
     sound *= np.sin(np.linspace(0, np.pi, n)) ** 0.8
     return np.asarray(sound / max(float(np.abs(sound).max()), 1e-9), np.float32)
