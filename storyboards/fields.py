@@ -241,6 +241,9 @@ def _text(longest: int, one_line: bool = False) -> Any:
     """Printable text of 1 to `longest` characters; control characters would break a filter."""
 
     def read(value: object) -> str:
+        if value is None or isinstance(value, (dict, list)):
+            got = {dict: "a mapping", list: "a list"}.get(type(value), "nothing")
+            raise ValueError(f"expected text, got {got}")
         if not isinstance(value, str):
             raise ValueError(f'expected text, got {value!r}; put it in quotes: "{value}"')
         text = unicodedata.normalize("NFC", value.strip())
