@@ -40,14 +40,11 @@ PREVIEW_LINES = 360
 class FilmOptions:
     """What the person asked for."""
 
-    storyboard: Path
     store: Path
     out: Path
     jobs: int
-    variables: Mapping[str, str] = field(default_factory=dict)
-    variant: str | None = None
     only: tuple[str, ...] = ()
-    """Shots to render; the film is not cut when not every shot has a take."""
+    """Shots to render; nothing is cut then."""
     preview: bool = False
     slates: bool = True
 
@@ -61,61 +58,39 @@ class FilmRun:
     stop: Event = field(default_factory=Event)
 
 
-@dataclass(frozen=True, slots=True)
-class MadeFilm:
-    """What came out."""
-
-    film: Film
-    plan: Plan
-    rendered: int
-    reused: int
-    deliveries: tuple[Delivered, ...]
-    report: Path
-    seconds: float
-
-
-def make_film(options: FilmOptions, run: FilmRun) -> MadeFilm:
+def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     """Render what is missing and cut the film.
 
-    Raises StoryboardError, BudgetError, RenderError (after everything else was rendered),
-    MediaError, StoreError or CancelledError. Whatever was finished is kept.
+    Raises BudgetError before anything is spent, RenderError (after everything else was
+    rendered), MediaError, StoreError or CancelledError. Whatever was finished is kept.
     """
     started = time.monotonic()
-    film = load_film(options.storyboard, variables=options.variables, variant=options.variant)
-    store = TakeStore(options.store)
-    plan = plan_film(film, store, options)
+    plan = plan_film(film, options)
     require_budget(plan, film.budget)
-    _record_plan(plan, run.recorder)
-    takes = _render_shots(film, plan, store, options, run)
-    room = CuttingRoom(
-        folder=options.out,
-        store=options.store,
-        encoding=DRAFT if options.preview else DELIVERY,
-        jobs=options.jobs,
-        slates=options.slates,
-        draft=options.preview,
-    )
-    deliveries = cut_film(film, _picked_media(plan, takes), room, run)
+    record_plan(plan, run.recorder)
+    takes = render_shots(plan, options, run)
+    deliveries = () if options.only else cut_film(film, picked_media(plan, takes), options, run)
     missing = sum(job.state != "cached" for job in plan.jobs)
     made = MadeFilm(
-        film,
-        plan,
-        missing,
-        len(plan.jobs) - missing,
-        deliveries,
-        options.out / "report.html",
-        time.monotonic() - started,
+        film=film,
+        plan=plan,
+        rendered=missing,
+        reused=len(plan.jobs) - missing,
+        deliveries=deliveries,
+        report=options.out / "report.html",
+        wall_seconds=time.monotonic() - started,
+        clean=not options.slates,
     )
     write_report(made)
+    record_film(made, run.recorder)
     return made
 
 
-def plan_film(film: Film, store: TakeStore, options: FilmOptions) -> Plan:
+def plan_film(film: Film, options: FilmOptions) -> Plan:
     """The plan for `film` as these options would make it."""
     return plan_shots(
         film,
-        backends_for(film),
-        store,
+        TakeStore(options.store),
         load_picks(film),
         size=preview_size(film.size) if options.preview else None,
         backend="animatic" if options.preview else None,

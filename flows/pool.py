@@ -49,7 +49,7 @@ def run_all(work: Mapping[str, Work[T]], *, jobs: int, stop: Event) -> Outcome[T
         try:
             while waiting or running:
                 _leave_out(waiting, outcome)
-                for name in _ready(waiting, outcome):
+                for name in _ready(waiting, outcome)[: jobs - len(running)]:
                     context = contextvars.copy_context()
                     running[pool.submit(context.run, waiting.pop(name).run)] = name
                 if not running:

@@ -1,0 +1,291 @@
+"""The command line. Thin: it reads words, calls `flows`, shows what came back, and exits.
+
+Exit codes: 0 done, 1 unexpected, 2 wrong storyboard or usage, 3 over budget, 4 a shot could not
+be rendered, 5 media or ffmpeg, 6 take store, 130 cancelled (docs/commands.md).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from flows import commands
+from flows.progress import Progress, RichProgress
+from flows.settings import read_settings
+from media.errors import TakeboardError, UsageError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="A render farm and cutting room for AI shots: one storyboard becomes a finished film.",
+)
+
+FilmPath = Annotated[Path, typer.Argument(metavar="FILM", help="The storyboard, a YAML file.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Give a variable a value; repeatable."),
+]
+VariantName = Annotated[
+    str | None, typer.Option("--variant", metavar="NAME", help="A row of the variants table.")
+]
+AllVariants = Annotated[
+    bool, typer.Option("--all-variants", help="One film for every row of the variants table.")
+]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option("--store", metavar="DIR", help="Folder of takes; default .takeboard beside FILM."),
+]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Where films go; default deliveries/CODE by FILM."),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="SHOT", help="Render just this shot; repeatable. No cut."),
+]
+Clean = Annotated[bool, typer.Option("--clean", help="Leave the slate out of the picture.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", "-j", min=1, max=256, help="Shots at a time; default cores.")
+]
+Local = Annotated[
+    bool, typer.Option("--local", help="Run in this process, unrecorded, even with a server.")
+]
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="Folder to make; must not exist or be empty.")],
+    template: Annotated[str, typer.Option(help="film, ad or music_video.")] = "film",
+    title: Annotated[str, typer.Option(help="Title of the film.")] = "Untitled",
+    code: Annotated[str, typer.Option(help="Short code for file names.")] = "FILM",
+) -> None:
+    """Start a storyboard from a template."""
+    path = commands.new(folder, template, title=title, code=code)
+    _out.print(f"Wrote [bold]{path}[/]. Next: takeboard preview {path}", soft_wrap=True)
+
+
+@app.command()
+def check(
+    film: FilmPath, sets: Sets = None, as_json: JsonFlag = False, quiet: QuietFlag = False
+) -> None:
+    """Check a storyboard: every mistake at once, nothing written."""
+    facts = commands.check(film, _variables(sets))
+    if as_json:
+        _print_json(facts)
+    elif not quiet:
+        _out.print(commands.check_line(facts), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def plan(
+    film: FilmPath,
+    sets: Sets = None,
+    variant: VariantName = None,
+    store: StoreFolder = None,
+    only: Only = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Show what would be rendered, what it costs, what is stale and why, and what is lost."""
+    choice = commands.Choice(
+        film, _variables(sets), variant=variant, store=store, only=_names(only)
+    )
+    planned = commands.plan(choice, read_settings())
+    if as_json:
+        _print_json(commands.plan_facts(planned))
+    elif not quiet:
+        commands.print_plan(planned, _out)
+
+
+@app.command()
+def preview(
+    film: FilmPath,
+    sets: Sets = None,
+    variant: VariantName = None,
+    out: OutFolder = None,
+    store: StoreFolder = None,
+    clean: Clean = False,
+    jobs: Jobs = None,
+    local: Local = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Draw the whole film small and fast as an animatic, whatever backends it asks for."""
+    choice = commands.Choice(
+        film,
+        _variables(sets),
+        variant=variant,
+        out=out,
+        store=store,
+        clean=clean,
+        jobs=jobs,
+        local=local,
+        preview=True,
+    )
+    _make(choice, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def produce(
+    film: FilmPath,
+    sets: Sets = None,
+    variant: VariantName = None,
+    all_variants: AllVariants = False,
+    out: OutFolder = None,
+    store: StoreFolder = None,
+    only: Only = None,
+    clean: Clean = False,
+    jobs: Jobs = None,
+    local: Local = False,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Render what is missing and cut the finished film."""
+    choice = commands.Choice(
+        film, _variables(sets), variant=variant, all_variants=all_variants, out=out, store=store,
+        only=_names(only), clean=clean, jobs=jobs, local=local,
+    )  # fmt: skip
+    _make(choice, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def pick(
+    film: FilmPath,
+    shot: Annotated[str, typer.Argument(metavar="SHOT", help="Such as sc010/sh0020.")],
+    take: Annotated[int, typer.Argument(metavar="TAKE", min=1, help="Number of the take.")],
+    sets: Sets = None,
+    variant: VariantName = None,
+    store: StoreFolder = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Choose the take of a shot that the film uses."""
+    choice = commands.Choice(film, _variables(sets), variant=variant, store=store)
+    line = commands.pick(choice, shot, take, read_settings())
+    if not quiet:
+        _out.print(line, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(film: FilmPath, out: OutFolder = None, variant: VariantName = None) -> None:
+    """Print the path of the report of the film made last."""
+    choice = commands.Choice(film, {}, variant=variant, out=out)
+    _out.print(str(commands.report(choice)), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def gc(
+    film: FilmPath,
+    sets: Sets = None,
+    store: StoreFolder = None,
+    run: Annotated[bool, typer.Option("--run", help="Delete; without it, only show.")] = False,
+    older_than: Annotated[
+        int, typer.Option("--older-than", metavar="DAYS", min=0, help="Spare what was used since.")
+    ] = 14,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Delete takes, sounds and segments that the film no longer uses. Shows first."""
+    choice = commands.Choice(film, _variables(sets), store=store)
+    facts = commands.gc(choice, read_settings(), older_than_days=older_than, run=run)
+    if as_json:
+        _print_json(facts)
+    elif not quiet:
+        _out.print(commands.gc_lines(facts), highlight=False, soft_wrap=True)
+
+
+@app.command()
+def schema(
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write to a file.")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of the language, for editors."""
+    text = commands.schema()
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        commands.write_text(out, text)
+
+
+def main() -> None:
+    """Run the command line and exit with a documented code."""
+    try:
+        app()
+    except TakeboardError as error:
+        _err.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has gone; point stdout elsewhere so that exiting is quiet.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+def _make(choice: commands.Choice, *, as_json: bool, quiet: bool) -> None:
+    settings = read_settings()
+    stop = Event()
+    progress = Progress() if quiet or as_json else RichProgress(_err)
+    with _stopped_by_signals(stop, progress), progress:
+        made = commands.make(choice, settings, progress, stop)
+    if as_json:
+        _print_json([commands.made_facts(film) for film in made])
+    elif not quiet:
+        for film in made:
+            commands.print_made(film, _out)
+        if not settings.server_url and not choice.local:
+            _out.print(commands.HOW_TO_WATCH, style="dim", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _stopped_by_signals(stop: Event, progress: Progress) -> Iterator[None]:
+    """Ctrl-C or SIGTERM: stop at the next step. A second one: stop now."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        progress.note("stopping at the next step; press Ctrl-C again to stop now")
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _variables(sets: list[str] | None) -> Mapping[str, str]:
+    variables = {}
+    for text in sets or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"expected NAME=VALUE, got {text!r}", where="--set")
+        variables[name.strip()] = value
+    return variables
+
+
+def _names(names: list[str] | None) -> tuple[str, ...]:
+    return tuple(names or ())
+
+
+def _print_json(facts: object) -> None:
+    sys.stdout.write(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")

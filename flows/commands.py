@@ -1,0 +1,283 @@
+"""What each command does, as functions that return facts; `cli` turns them into words and codes.
+
+Every import that costs time stands inside the function that needs it: `check` and `plan` answer
+at once, and prefect (over a second) is imported only when a server will record the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from flows.progress import Progress
+from flows.settings import Settings
+from media.errors import UsageError
+from media.files import write_atomic
+
+if TYPE_CHECKING:
+    from flows.film import FilmOptions
+    from flows.made import MadeFilm
+    from generator.plan import Plan
+    from storyboards.film import Film
+
+__all__ = ["HOW_TO_WATCH", "Choice", "load", "options_for"]
+
+HOW_TO_WATCH = (
+    "Made in this process and not recorded. To watch films in Prefect's UI: prefect server start, "
+    "then export PREFECT_API_URL=http://127.0.0.1:4200/api and run again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was typed, common to all commands about a film."""
+
+    film: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+    variant: str | None = None
+    all_variants: bool = False
+    out: Path | None = None
+    store: Path | None = None
+    only: tuple[str, ...] = ()
+    clean: bool = False
+    jobs: int | None = None
+    local: bool = False
+    preview: bool = False
+
+
+def new(folder: Path, template: str, *, title: str, code: str) -> Path:
+    """Path of the storyboard that was started."""
+    from storyboards.new import new_storyboard
+
+    return new_storyboard(folder, template, title=title, code=code)
+
+
+def check(film: Path, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Counts of what the storyboard holds. Raises StoryboardError with every mistake."""
+    from storyboards.film import cut_of, film_shots
+    from storyboards.resolve import load_films
+
+    films = load_films(film, variables=variables)
+    first = films[0]
+    return {
+        "film": str(film),
+        "title": first.title,
+        "variants": len(films) if first.variant else 0,
+        "scenes": len(first.scenes),
+        "shots": len(film_shots(first)),
+        "cast": len(first.cast),
+        "frames": cut_of(first).num_frames,
+        "seconds": round(float(cut_of(first).num_frames / first.fps), 3),
+    }
+
+
+def check_line(facts: Mapping[str, Any]) -> str:
+    """`check`'s answer in one line."""
+    variants = f" in {facts['variants']} variants" if facts["variants"] else ""
+    return (
+        f"{facts['film']}: good. {facts['title']}{variants}: {facts['scenes']} scenes, "
+        f"{facts['shots']} shots, {facts['seconds']:.1f} s"
+    )
+
+
+def plan(choice: Choice, settings: Settings) -> Plan:
+    """The plan of the film; nothing is rendered or written."""
+    from flows.film import plan_film
+
+    film = load(choice)
+    return plan_film(film, options_for(choice, settings, film))
+
+
+def plan_facts(planned: Plan) -> Mapping[str, Any]:
+    """The plan for programs."""
+    from generator.plan import plan_dict
+
+    return plan_dict(planned)
+
+
+def print_plan(planned: Plan, console: Console) -> None:
+    """The plan for people."""
+    from generator.plan_table import print_plan as print_table
+
+    print_table(planned, console)
+
+
+def make(
+    choice: Choice, settings: Settings, progress: Progress, stop: Event
+) -> tuple[MadeFilm, ...]:
+    """Render and cut the film, or one film for each row of its variants table.
+
+    With a Prefect server configured the run is a flow run there; otherwise the same code runs
+    in this process at once.
+    """
+    from flows.film import FilmRun, make_film
+
+    recorded = bool(settings.server_url) and not choice.local
+    made = []
+    for one in _variants(choice):
+        if one.variant:
+            progress.note(f"{one.film.name}: variant {one.variant}")
+        if recorded:
+            from flows.recorded import make_recorded
+
+            made.append(make_recorded(one, settings, progress, stop))
+        else:
+            film = load(one)
+            run = FilmRun(progress, stop=stop)
+            made.append(make_film(film, options_for(one, settings, film), run))
+    return tuple(made)
+
+
+def made_facts(made: MadeFilm) -> dict[str, Any]:
+    """A made film for programs."""
+    return {
+        "title": made.film.title,
+        "variant": made.film.variant,
+        "rendered": made.rendered,
+        "reused": made.reused,
+        "wall_seconds": round(made.wall_seconds, 3),
+        "report": str(made.report),
+        "deliverables": [
+            {
+                "name": one.name,
+                "lang": one.lang,
+                "film": str(one.film),
+                "captions": [str(path) for path in one.captions],
+                "timelines": [str(path) for path in one.timelines],
+                "contact_sheets": [str(path) for path in one.contact_sheets],
+                "stems": [str(path) for path in one.stems],
+                "frames": one.num_frames,
+                "seconds": round(one.seconds, 3),
+                "loudness_lufs": one.loudness_lufs,
+                "true_peak_db": one.true_peak_db,
+                "remarks": list(one.remarks),
+            }
+            for one in made.deliveries
+        ],
+    }
+
+
+def print_made(made: MadeFilm, console: Console) -> None:
+    """The paths of what was made, one a line."""
+
+    def line(what: str, path: Path) -> None:
+        console.print(f"  {what:<9} {_short(path)}", highlight=False, soft_wrap=True, markup=False)
+
+    longest = max((one.seconds for one in made.deliveries), default=0.0)
+    console.print(
+        f"{made.film.title}: {longest:.1f} s, {made.rendered} takes rendered, {made.reused} reused, "
+        f"in {made.wall_seconds:.1f} s",
+        highlight=False,
+        markup=False,
+    )
+    for one in made.deliveries:
+        line("film", one.film)
+        for path in one.captions:
+            line("captions", path)
+        for path in one.timelines:
+            line("timeline", path)
+        for remark in one.remarks:
+            console.print(f"  note      {remark}", style="yellow", highlight=False, markup=False)
+    for sheet in {path for one in made.deliveries for path in one.contact_sheets}:
+        line("contact", sheet)
+    line("report", made.report)
+
+
+def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
+    """A line that says what was picked."""
+    from flows.film import plan_film
+    from generator.picks import pick_take
+
+    film = load(choice)
+    planned = plan_film(film, options_for(choice, settings, film))
+    path = pick_take(planned, shot, take)
+    return f"{shot}: take {take} is the pick ({_short(path)})"
+
+
+def report(choice: Choice) -> Path:
+    """Path of the report of the film made last."""
+    path = _out_folder(choice, load(choice)) / "report.html"
+    if not path.is_file():
+        raise UsageError("no report yet", where=str(path), todo="make the film first: produce")
+    return path
+
+
+def gc(choice: Choice, settings: Settings, *, older_than_days: int, run: bool) -> dict[str, Any]:
+    """What is, or with `run` was, deleted."""
+    from flows.sweep import sweep
+
+    store = choice.store or settings.store_for(choice.film)
+    return sweep(choice.film, choice.variables, store, older_than_days=older_than_days, run=run)
+
+
+def gc_lines(facts: Mapping[str, Any]) -> str:
+    """`gc`'s answer."""
+    did = "deleted" if facts["deleted"] else "would delete"
+    lines = [
+        f"  {entry['kind']}/{entry['key'][:12]}  {entry['mb']:.1f} MB" for entry in facts["entries"]
+    ]
+    total = f"{did} {len(facts['entries'])} entries, {facts['mb']:.1f} MB, in {facts['store']}"
+    hint = "" if facts["deleted"] or not facts["entries"] else "; add --run to delete them"
+    return "\n".join([*lines, total + hint])
+
+
+def schema() -> str:
+    """The JSON Schema of the language as text."""
+    import json
+
+    from storyboards.json_schema import storyboard_schema
+
+    return json.dumps(storyboard_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    write_atomic(path, text)
+
+
+def load(choice: Choice) -> Film:
+    from storyboards.resolve import load_film
+
+    return load_film(choice.film, variables=choice.variables, variant=choice.variant)
+
+
+def _variants(choice: Choice) -> list[Choice]:
+    if not choice.all_variants:
+        return [choice]
+    from storyboards.resolve import load_films
+
+    films = load_films(choice.film, variables=choice.variables)
+    return [replace(choice, variant=film.variant or None) for film in films]
+
+
+def options_for(choice: Choice, settings: Settings, film: Film) -> FilmOptions:
+    from flows.film import FilmOptions
+
+    return FilmOptions(
+        store=choice.store.resolve() if choice.store else settings.store_for(choice.film),
+        out=_out_folder(choice, film),
+        jobs=choice.jobs or settings.jobs,
+        only=choice.only,
+        preview=choice.preview,
+        slates=not choice.clean,
+    )
+
+
+def _out_folder(choice: Choice, film: Film) -> Path:
+    if choice.out is not None:
+        folder = choice.out.resolve()
+        return folder / film.variant if choice.all_variants and film.variant else folder
+    name = f"{film.code}-{film.variant}" if film.variant else film.code
+    folder = choice.film.resolve().parent / "deliveries" / name
+    return folder / "preview" if choice.preview else folder
+
+
+def _short(path: Path) -> str:
+    """`path` against the working directory when it lies inside it."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,71 @@
+"""Run a film as a Prefect flow run on the server that is configured.
+
+Imported only when there is one: prefect takes over a second to import. The flows themselves are
+in `produce.py` and `preview.py`; what they cannot take as parameters, because it belongs to this
+process (the display, Ctrl-C), travels beside them in a context variable.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Event
+from typing import TYPE_CHECKING
+
+import httpx
+
+from flows.made import MadeFilm
+from flows.progress import Progress
+from flows.settings import Settings
+from media.errors import UsageError
+
+if TYPE_CHECKING:
+    from flows.commands import Choice
+
+__all__ = ["make_recorded"]
+
+_CLIENT_DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    # Our own progress is on the terminal; Prefect's lines go to the server's log of the run.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+}
+
+
+def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: Event) -> MadeFilm:
+    """The film, made in this process and recorded as a flow run on the server."""
+    require_server(settings.server_url)
+    for name, value in _CLIENT_DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    os.environ["PREFECT_API_URL"] = settings.server_url
+
+    from flows.preview import preview
+    from flows.process import THIS_PROCESS, Process
+    from flows.produce import produce
+
+    flow = preview if choice.preview else produce
+    token = THIS_PROCESS.set(Process(progress, stop))
+    try:
+        return flow(
+            storyboard=choice.film,
+            variables=dict(choice.variables),
+            variant=choice.variant,
+            out=choice.out,
+            store=choice.store,
+            slates=not choice.clean,
+            jobs=choice.jobs,
+            **({} if choice.preview else {"only": list(choice.only)}),
+        )
+    finally:
+        THIS_PROCESS.reset(token)
+
+
+def require_server(url: str) -> None:
+    """Refuse before anything starts when no Prefect API answers at `url`."""
+    try:
+        answer = httpx.get(f"{url.rstrip('/')}/health", timeout=5.0)
+        answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise UsageError(
+            f"no Prefect server answers ({error})",
+            where=url,
+            todo="start it with `prefect server start`, or add --local to run without one",
+        ) from error
