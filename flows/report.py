@@ -42,7 +42,7 @@ STILL_WIDTH = 640
 
 @dataclass(frozen=True, slots=True)
 class _ShotRow:
-    """A shot of the table; `job` is None for a shot of the person's own footage."""
+    """A shot of the table; `job` is None for own footage and for a shot that was not asked for."""
 
     shot: Shot
     starts: str

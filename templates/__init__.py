@@ -1,0 +1,1 @@
+"""Jinja2 templates and other data that comes with Takeboard."""
