@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from storyboards.fields import Angle, ShotSize, TransitionKind
-from storyboards.schema import Budget, Finish, Loudness, Lora, Voice
+from storyboards.schema import Budget, Finish, Lora, Loudness, Voice
 from storyboards.shot_schema import Camera, Checks, MotionBrush
 
 __all__ = ["Asset", "Character", "Cut", "Film", "Scene", "Shot", "cut_of", "film_shots"]
@@ -164,7 +164,10 @@ class Continuation:
 
 @dataclass(frozen=True, slots=True)
 class OwnFootage:
-    """The user's clip that stands in for a generated picture, from `start_frame` of it."""
+    """The user's clip that stands in for a generated picture, from `start_frame` of it.
+
+    Frames of the film's rate: the clip is conformed to it before it is cut.
+    """
 
     clip: Asset
     start_frame: int

@@ -109,35 +109,52 @@ def read_storyboard(path: Path, variables: Mapping[str, VariableValue]) -> Readi
 
 def read_text(path: Path, problems: list[Problem], what: str = "storyboard") -> str | None:
     """The file's text, if it is a file of UTF-8 text of a sensible size."""
+    try:
+        content = _content(path)
+        text = content.decode()
+        if unprintable := _UNPRINTABLE.search(text):
+            place = _place_of(text[: unprintable.start()])
+            raise _UnreadableError(
+                f"expected printable text, got the character U+{ord(unprintable[0]):04X}", *place
+            )
+    except UnicodeDecodeError as error:
+        line, column = _place_of(content[: error.start].decode(errors="replace"))
+        wrong = f"expected UTF-8, got the byte 0x{content[error.start]:02X}; save the file as UTF-8"
+        problems.append(Problem(str(path), line, column, what, wrong))
+    except _UnreadableError as error:
+        problems.append(Problem(str(path), error.line, error.column, what, error.what))
+    else:
+        return text
+    return None
 
-    def refuse(message: str, line: int = 1, column: int = 1) -> None:
-        problems.append(Problem(str(path), line, column, what, message))
 
+class _UnreadableError(Exception):
+    """The file is not text that can be read."""
+
+    def __init__(self, what: str, line: int = 1, column: int = 1) -> None:
+        self.what, self.line, self.column = what, line, column
+        super().__init__(what)
+
+
+def _content(path: Path) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a device or a pipe"
-            return refuse(f"expected a file, got {kind}")
+            raise _UnreadableError(f"expected a file, got {kind}")
         if status.st_size > MAX_BYTES:
-            return refuse(f"expected at most {MAX_BYTES >> 20} MiB, got {status.st_size >> 20} MiB")
+            raise _UnreadableError(
+                f"expected at most {MAX_BYTES >> 20} MiB, got {status.st_size >> 20} MiB"
+            )
         content = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
-        return refuse(f"cannot read the file: {reason}")
+        raise _UnreadableError(f"cannot read the file: {reason}") from None
     if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-        return refuse("expected UTF-8 without a byte order mark; save the file as plain UTF-8")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        place = _place_of(content[: error.start].decode(errors="replace"))
-        bad = content[error.start]
-        return refuse(f"expected UTF-8, got the byte 0x{bad:02X}; save the file as UTF-8", *place)
-    if unprintable := _UNPRINTABLE.search(text):
-        place = _place_of(text[: unprintable.start()])
-        return refuse(
-            f"expected printable text, got the character U+{ord(unprintable[0]):04X}", *place
+        raise _UnreadableError(
+            "expected UTF-8 without a byte order mark; save the file as plain UTF-8"
         )
-    return text
+    return content
 
 
 def _place_of(before: str) -> tuple[int, int]:
@@ -148,9 +165,7 @@ def _kind(node: Node) -> str:
     return "a list" if isinstance(node, Sequence) else describe(getattr(node, "value", None))
 
 
-def _fill_in(
-    root: MappingNode, variables: Mapping[str, VariableValue], problems: Problems
-) -> None:
+def _fill_in(root: MappingNode, variables: Mapping[str, VariableValue], problems: Problems) -> None:
     """Render the templates of all values, each once even when aliases repeat it."""
     declared = _declared(root)
     for name in variables:

@@ -13,7 +13,7 @@ __all__ = ["repaired", "text_where_text_is_wanted"]
 
 _MAX_ROUNDS = 6
 
-_STAND_INS = {
+_STAND_INS: dict[str, str | int] = {
     "version": 1,
     "code": "X",
     "title": "x",

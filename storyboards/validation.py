@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from storyboards.fields import did_you_mean
 from storyboards.marks import Loc, Marks, Problems
 from storyboards.schema import StoryboardText
-from storyboards.yaml_nodes import Mapping, Node, Scalar, Sequence, plain_value
+from storyboards.yaml_nodes import Node, Sequence, plain_value
 
 __all__ = ["Finding", "describe", "findings", "report"]
 
@@ -122,9 +122,7 @@ def _sentence(finding: Finding) -> str:
         words, key = _LIMITS[kind]
         return f"expected {words} {ctx[key]:g}, got {describe(value)}"
     if kind in ("too_long", "too_short"):
-        words, key = (
-            ("at most", "max_length") if kind == "too_long" else ("at least", "min_length")
-        )
+        words, key = ("at most", "max_length") if kind == "too_long" else ("at least", "min_length")
         count = len(value) if isinstance(value, (list, tuple, dict)) else ctx["actual_length"]
         return f"expected {words} {ctx[key]} of them, got {count}"
     return f"{finding['msg'][:1].lower()}{finding['msg'][1:]}, got {describe(value)}"
@@ -233,5 +231,3 @@ def _member_type(annotation: Any) -> Any:
 @lru_cache(maxsize=64)
 def _field_names(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
-
-

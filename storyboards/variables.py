@@ -13,7 +13,8 @@ from typing import Any
 
 import jinja2
 from jinja2 import nodes
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.exceptions import SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from storyboards.fields import did_you_mean
 from storyboards.schema import VariableValue
@@ -25,7 +26,8 @@ MAX_RENDERED = 8000
 """Longest text before and after, in characters; no field takes more than 4,000."""
 
 _FILTERS = (
-    "abs", "capitalize", "d", "default", "float", "int", "length", "lower", "title", "trim", "upper",
+    "abs", "capitalize", "d", "default", "float", "int", "length", "lower", "title", "trim",
+    "upper",
 )  # fmt: skip
 _TESTS = ("defined", "undefined", "number", "string", "odd", "even", "eq", "ne", "lt", "gt", "in")
 _MAX_DIGITS = 6
@@ -75,7 +77,9 @@ def render_text(text: str, values: Mapping[str, VariableValue]) -> str:
     except jinja2.UndefinedError as error:
         raise ValueError(f"template: {error}") from None
     except jinja2.TemplateSyntaxError as error:
-        raise ValueError(f"expected a Jinja2 template, got {_shown(text)}: {error.message}") from None
+        raise ValueError(
+            f"expected a Jinja2 template, got {_shown(text)}: {error.message}"
+        ) from None
     except SecurityError as error:
         raise ValueError(f"template: {error}") from None
     except (

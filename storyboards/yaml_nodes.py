@@ -254,13 +254,17 @@ class _Composer:
             self._report(line, column, f"expected a word as key, got a list or mapping{hint}")
         elif not isinstance(key.value, str):
             self._report(
-                line, column, f'expected text as key, got {key.text}; put it in quotes: "{key.text}"'
+                line,
+                column,
+                f'expected text as key, got {key.text}; put it in quotes: "{key.text}"',
             )
         elif key.value == "<<":
             merged |= self._merge(mapping, node, line, column)
         elif key.value in mapping.entries and key.value not in merged:
             first = mapping.entries[key.value].line
-            self._report(line, column, f'the key "{key.value}" is here twice, first in line {first}')
+            self._report(
+                line, column, f'the key "{key.value}" is here twice, first in line {first}'
+            )
         else:
             merged.discard(key.value)
             mapping.entries[key.value] = Entry(line, column, node)
