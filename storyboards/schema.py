@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from storyboards.fields import (
     Aspect,
@@ -27,11 +27,11 @@ from storyboards.shot_schema import (
     CastInShot,
     GainDb,
     Inherited,
+    OneOrMany,
+    Shorthand,
     ShotText,
     Strength,
     Words,
-    one_or_many,
-    shorthand,
 )
 
 __all__ = ["SCHEMA_VERSION", "StoryboardText"]
@@ -39,9 +39,7 @@ __all__ = ["SCHEMA_VERSION", "StoryboardText"]
 SCHEMA_VERSION = 1
 
 Usd = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Identifiers = Annotated[
-    tuple[Identifier, ...], BeforeValidator(one_or_many), Field(strict=False, max_length=32)
-]
+Identifiers = Annotated[tuple[Identifier, ...], OneOrMany(), Field(strict=False, max_length=32)]
 
 
 class Project(Words):
@@ -91,10 +89,10 @@ class Character(Words):
     description: Text
     name: ShortText | None = None
     refs: dict[Identifier, RefPath] = Field(default_factory=dict, max_length=16)
-    voice: Annotated[Voice, shorthand("ref")] | None = None
+    voice: Annotated[Voice, Shorthand("ref")] | None = None
     lora: Annotated[
-        tuple[Annotated[Lora, shorthand("path")], ...],
-        BeforeValidator(one_or_many),
+        tuple[Annotated[Lora, Shorthand("path")], ...],
+        OneOrMany(),
         Field(strict=False, max_length=8),
     ] = ()
     height_m: Annotated[float, Field(gt=0.05, le=50, description="standing height")] = 1.7
@@ -111,9 +109,7 @@ class Location(Words):
     """A place: plates of it, and optionally the same view in depth layers."""
 
     description: Text | None = None
-    refs: Annotated[
-        tuple[RefPath, ...], BeforeValidator(one_or_many), Field(strict=False, max_length=16)
-    ] = ()
+    refs: Annotated[tuple[RefPath, ...], OneOrMany(), Field(strict=False, max_length=16)] = ()
     layers: Annotated[tuple[PlateLayer, ...], Field(strict=False, max_length=12)] = ()
 
 
@@ -124,9 +120,7 @@ class Look(Words):
     negative: Text | None = None
     lut: RefPath | None = None
     lut_strength: Strength = 1.0
-    refs: Annotated[
-        tuple[RefPath, ...], BeforeValidator(one_or_many), Field(strict=False, max_length=9)
-    ] = ()
+    refs: Annotated[tuple[RefPath, ...], OneOrMany(), Field(strict=False, max_length=9)] = ()
 
 
 class Music(Words):
@@ -155,7 +149,7 @@ class SceneText(Inherited):
     slugline: ShortText
     location: Identifier | None = None
     staging: Annotated[
-        tuple[Annotated[CastInShot, shorthand("who")], ...], Field(strict=False, max_length=12)
+        tuple[Annotated[CastInShot, Shorthand("who")], ...], Field(strict=False, max_length=12)
     ] = ()
     note: Text | None = None
     shots: Annotated[tuple[ShotText, ...], Field(strict=False, min_length=1, max_length=2000)]
@@ -187,17 +181,12 @@ class Deliverable(Words):
     aspect: Aspect | None = None
     size: FrameSize | None = None
     fit: Literal["crop", "pad"] = Field("crop", description="how another aspect is filled")
-    langs: Annotated[
-        tuple[Lang, ...], BeforeValidator(one_or_many), Field(strict=False, max_length=32)
-    ] = ()
-    captions: Annotated[
-        tuple[Captions, ...], BeforeValidator(one_or_many), Field(strict=False, max_length=4)
-    ] = ("srt",)
+    langs: Annotated[tuple[Lang, ...], OneOrMany(), Field(strict=False, max_length=32)] = ()
+    captions: Annotated[tuple[Captions, ...], OneOrMany(), Field(strict=False, max_length=4)] = (
+        "srt",
+    )
     shots: (
-        Annotated[
-            tuple[ShotRef, ...], BeforeValidator(one_or_many), Field(strict=False, max_length=2000)
-        ]
-        | None
+        Annotated[tuple[ShotRef, ...], OneOrMany(), Field(strict=False, max_length=2000)] | None
     ) = None
     loudness: Loudness | None = None
     stems: bool = False
@@ -224,5 +213,5 @@ class StoryboardText(Words):
     scenes: Annotated[tuple[SceneText, ...], Field(strict=False, min_length=1, max_length=1000)]
     finish: Finish = Finish()
     deliverables: Annotated[tuple[Deliverable, ...], Field(strict=False, max_length=64)] = ()
-    exports: Annotated[tuple[Export, ...], BeforeValidator(one_or_many), Field(strict=False)] = ()
-    approve: Annotated[tuple[Approval, ...], BeforeValidator(one_or_many), Field(strict=False)] = ()
+    exports: Annotated[tuple[Export, ...], OneOrMany(), Field(strict=False)] = ()
+    approve: Annotated[tuple[Approval, ...], OneOrMany(), Field(strict=False)] = ()

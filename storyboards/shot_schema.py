@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic_core import core_schema
 
 from storyboards.fields import (
     AngleWord,
@@ -30,16 +39,48 @@ class Words(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
 
-def one_or_many(value: object) -> object:
-    """A single value as a list of one, so that people may leave the brackets out."""
-    return value if isinstance(value, (list, tuple)) else [value]
+class OneOrMany:
+    """Reads a single value as a list of one, so that people may leave the brackets out."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, (list, tuple)) else [value], handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        many = handler(schema)
+        if "maxLength" in many:
+            # pydantic takes the limit of a validated tuple for a text's.
+            many["maxItems"] = many.pop("maxLength")
+        return {"anyOf": [many["items"], many]}
 
 
-def shorthand(field: str) -> Any:
-    """A validator that reads a bare value as `{field: value}`."""
-    return BeforeValidator(
-        lambda value: value if isinstance(value, (dict, Words)) else {field: value}
-    )
+@dataclass(frozen=True, slots=True)
+class Shorthand:
+    """Reads a bare value as a mapping with only `field` in it."""
+
+    field: str
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, (dict, Words)) else {self.field: value},
+            handler(source),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        whole = handler(schema)
+        bare = handler.resolve_ref_schema(whole)["properties"][self.field]
+        # The title belongs to the field of the mapping, not to the bare value.
+        short = {key: value for key, value in bare.items() if key not in ("title", "default")}
+        return {"anyOf": [short, whole]}
 
 
 Point = Annotated[
@@ -62,7 +103,7 @@ Box = Annotated[
 """A part of the frame: left, top, right, bottom from 0 to 1."""
 GainDb = Annotated[float, Field(ge=-60, le=24, allow_inf_nan=False)]
 Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Names = Annotated[tuple[Identifier, ...], BeforeValidator(one_or_many), Field(strict=False)]
+Names = Annotated[tuple[Identifier, ...], OneOrMany(), Field(strict=False)]
 
 
 class CameraKey(Words):
@@ -83,7 +124,7 @@ class Camera(Words):
 
     move: Annotated[
         tuple[CameraMoveWord, ...],
-        BeforeValidator(one_or_many),
+        OneOrMany(),
         Field(strict=False, max_length=4),
     ] = ()
     amount: Annotated[float, Field(gt=0, le=4, description="1 = the usual size of the move")] = 1.0
@@ -182,7 +223,7 @@ class Line(Words):
     at: Offset | None = Field(None, description="after the shot's start; default: after the last")
     audio: RefPath | None = Field(None, description="a recording instead of a synthetic voice")
     gain_db: GainDb = 0.0
-    langs: dict[Lang, Annotated[LineVariant, shorthand("line")]] = Field(default_factory=dict)
+    langs: dict[Lang, Annotated[LineVariant, Shorthand("line")]] = Field(default_factory=dict)
 
 
 class Ambience(Words):
@@ -284,23 +325,19 @@ class Title(Words):
 class Inherited(Words):
     """What a shot takes from its scene, and a scene from `defaults`, unless it says otherwise."""
 
-    backend: (
-        Annotated[tuple[Identifier, ...], BeforeValidator(one_or_many), Field(strict=False)] | None
-    ) = None
-    takes: Annotated[Takes, shorthand("count")] | None = None
+    backend: Annotated[tuple[Identifier, ...], OneOrMany(), Field(strict=False)] | None = None
+    takes: Annotated[Takes, Shorthand("count")] | None = None
     look: Identifier | None = None
     audio: Literal["native", "voice", "none"] | None = None
     negative: Text | None = None
     profile: Literal["draft", "standard", "fine"] | None = None
     checks: Checks | None = None
-    tags: (
-        Annotated[tuple[Identifier, ...], BeforeValidator(one_or_many), Field(strict=False)] | None
-    ) = None
-    camera: Annotated[Camera, shorthand("move")] | None = None
+    tags: Annotated[tuple[Identifier, ...], OneOrMany(), Field(strict=False)] | None = None
+    camera: Annotated[Camera, Shorthand("move")] | None = None
     ambience: (
         Annotated[
-            tuple[Annotated[Ambience, shorthand("cue")], ...],
-            BeforeValidator(one_or_many),
+            tuple[Annotated[Ambience, Shorthand("cue")], ...],
+            OneOrMany(),
             Field(strict=False, max_length=8),
         ]
         | None
@@ -321,27 +358,27 @@ class ShotText(Inherited):
     prompt: Text | None = Field(None, description="added to the prompt word for word")
     location: Identifier | None = None
     cast: Annotated[
-        tuple[Annotated[CastInShot, shorthand("who")], ...], Field(strict=False, max_length=12)
+        tuple[Annotated[CastInShot, Shorthand("who")], ...], Field(strict=False, max_length=12)
     ] = ()
-    frames: Annotated[Frames, shorthand("first")] | None = None
+    frames: Annotated[Frames, Shorthand("first")] | None = None
     motion: MotionBrush | None = None
-    motion_from: Annotated[MotionReference, shorthand("file")] | None = None
+    motion_from: Annotated[MotionReference, Shorthand("file")] | None = None
     dialogue: Annotated[tuple[Line, ...], Field(strict=False, max_length=64)] = ()
     sfx: Annotated[
-        tuple[Annotated[Sfx, shorthand("cue")], ...],
-        BeforeValidator(one_or_many),
+        tuple[Annotated[Sfx, Shorthand("cue")], ...],
+        OneOrMany(),
         Field(strict=False, max_length=64),
     ] = ()
     titles: Annotated[
-        tuple[Annotated[Title, shorthand("text")], ...],
-        BeforeValidator(one_or_many),
+        tuple[Annotated[Title, Shorthand("text")], ...],
+        OneOrMany(),
         Field(strict=False, max_length=16),
     ] = ()
-    transition_in: Annotated[Transition, shorthand("type")] | None = None
-    transition_out: Annotated[Transition, shorthand("type")] | None = None
-    join: Annotated[Join, shorthand("from")] | None = None
+    transition_in: Annotated[Transition, Shorthand("type")] | None = None
+    transition_out: Annotated[Transition, Shorthand("type")] | None = None
+    join: Annotated[Join, Shorthand("from")] | None = None
     group: Identifier | None = Field(None, description="shots of one group: one generation")
-    source: Annotated[Source, shorthand("file")] | None = None
+    source: Annotated[Source, Shorthand("file")] | None = None
     edit: Edit | None = None
     focus: Point | None = Field(
         None, description="the point of the location's plate that the frame centres on"

@@ -82,6 +82,7 @@ def resolve_shot(
             **(text.options or {}),
         },
         line=script.loaded.marks.line(place.loc),
+        focus=text.focus,
     )
 
 

@@ -88,7 +88,8 @@ def _unknown_key(loc: Loc) -> str:
     hint = did_you_mean(name, list(fields))
     listed = ", ".join(fields[:_MAX_LISTED]) + (", ..." if len(fields) > _MAX_LISTED else "")
     expected = "" if hint or not listed else f", expected one of {listed}"
-    return f"unknown key {describe(name)}{expected}{hint}"
+    quotes = "; text with a comma in { } needs quotes" if " " in name else ""
+    return f"unknown key {describe(name)}{expected}{hint}{quotes}"
 
 
 def _union(group: list[Finding]) -> str:
