@@ -121,7 +121,7 @@ def _template(name: str) -> str:
 
 def _address(path: Path, folder: Path) -> str:
     """`path` as a relative address from a page in `folder`, percent-encoded byte by byte."""
-    parts = os.path.relpath(path, folder).split(os.sep)
+    parts = Path(os.path.relpath(path, folder)).parts
     return "/".join(quote(os.fsencode(part), safe="") for part in parts)
 
 
