@@ -148,7 +148,7 @@ def _screen(delivered: Delivered, film: Film) -> _Screen:
     targets = {each.name: each.loudness.lufs for each in film.deliverables}
     off = 0.0
     if delivered.loudness_lufs is not None and delivered.name in targets:
-        off = delivered.loudness_lufs - targets[delivered.name]
+        off = round(delivered.loudness_lufs - targets[delivered.name], 2)
     return _Screen(
         delivered,
         _still(delivered),
