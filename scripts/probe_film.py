@@ -23,6 +23,7 @@ import pysubs2
 
 from media.errors import TakeboardError
 from media.ffmpeg import run_ffmpeg
+from media.probe import open_media
 from media.sound import read_sound
 from media.timebase import samples_at
 from media.video import probe, read_frame
@@ -34,6 +35,9 @@ AAC_FRAME = 1024
 
 LOUDNESS_TOLERANCE_LU = 0.3
 AUDIBLE_DB = -50.0
+LATE_MS = 500
+"""How long after a line begins its caption may appear: a voice may take a breath first."""
+
 VISIBLE_DEVIATION = 4.0
 """Standard deviation of luma, in grey levels, above which a frame shows something."""
 
@@ -158,7 +162,7 @@ def check_captions(each: Probed) -> None:
         end_ms = 1000 * each.cut.num_frames / each.film.fps
         for start, line in lines:
             at_ms = float(1000 * Fraction(start) / each.film.fps)
-            near = [event for event in captions if abs(event.start - at_ms) <= 500]
+            near = [event for event in captions if event.start - LATE_MS <= at_ms < event.end]
             spoken = line.text.get(each.lang, line.text[each.film.lang])
             require(bool(near), f"{path.name}: nothing stands at {at_ms:.0f} ms for {spoken!r}")
         require(
@@ -166,6 +170,12 @@ def check_captions(each: Probed) -> None:
             f"{path.name}: a caption stands outside the film",
         )
         say(f"{path.name}: {len(captions)} captions for {len(lines)} lines")
+    if "soft" in each.deliverable.captions and lines:
+        path = each.file(".mp4")
+        with open_media(path, decodes=False) as container:
+            num_tracks = len(container.streams.subtitles)
+        require(num_tracks > 0, f"{path.name}: there is no caption track inside it")
+        say(f"{path.name}: {num_tracks} caption track inside it")
 
 
 def check_timeline(each: Probed) -> None:
@@ -178,7 +188,12 @@ def check_timeline(each: Probed) -> None:
     num_clips = len(pictures[0].find_clips())
     num_shots = len(each.cut.shots)
     require(num_clips == num_shots, f"{path.name}: expected {num_shots} clips, got {num_clips}")
-    say(f"{path.name}: {num_clips} clips")
+    num_frames = round(pictures[0].duration().rescaled_to(float(each.film.fps)).value)
+    require(
+        num_frames == each.cut.num_frames,
+        f"{path.name}: expected {each.cut.num_frames} frames, got {num_frames}",
+    )
+    say(f"{path.name}: {num_clips} clips, {num_frames} frames")
 
 
 def check_contact_sheet(film: Film, folder: Path) -> None:
