@@ -19,7 +19,7 @@ from storyboards.film import (
     overlap_frames,
 )
 
-__all__ = ["assemble", "landed_spans"]
+__all__ = ["assemble", "landed_spans", "slate_lines"]
 
 
 def assemble(
@@ -122,7 +122,7 @@ def _clip(cut: Cut, index: int, media: Mapping[str, ClipMedia], slates: bool) ->
         num_frames=shot.num_frames,
         head=_head(cut, index),
         tail_fade=_fade(shot.transition_out, shot),
-        slate=Slate(shot.id, _slate_lines(shot)) if slates else None,
+        slate=Slate(shot.id, slate_lines(shot)) if slates else None,
         lut=lut.path if lut else None,
         lut_digest=lut.sha256 if lut else "",
         lut_strength=shot.look.lut_strength if shot.look and lut else 1.0,
@@ -150,7 +150,7 @@ def _fade(transition: ShotTransition, shot: Shot) -> Edge | None:
     return Edge(TransitionKind.FADE, num_frames, colour=transition.colour)
 
 
-def _slate_lines(shot: Shot) -> tuple[str, ...]:
+def slate_lines(shot: Shot) -> tuple[str, ...]:
     """What a slate says of a shot, in film words: `MCU · low angle · push in · 50 mm`, action."""
     words = [shot.size.value]
     if shot.angle is not Angle.EYE:

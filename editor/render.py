@@ -139,7 +139,7 @@ def _pieces(
 ) -> tuple[list[Path], int]:
     """The file of every span, in order, and how many had to be encoded."""
     keys = [span_key(span, timeline, encoding) for span in spans]
-    found = {key: entry.path for key in dict.fromkeys(keys) if (entry := store.find(key))}
+    found = {key: entry.folder for key in dict.fromkeys(keys) if (entry := store.find(key))}
     missing = {key: span for key, span in zip(keys, spans, strict=True) if key not in found}
     tell = on_span or (lambda _done, _total: None)
     tell(len(found), len(found) + len(missing))
@@ -159,7 +159,7 @@ def _pieces(
 
         if stop():
             raise CancelledError("cancelled while encoding the film")
-        return store.make(key, build).path
+        return store.make(key, build, should_stop=stop).folder
 
     with _one_thread_a_frame(), ThreadPoolExecutor(max(1, jobs), "span") as pool:
         waiting = {pool.submit(encode, key, span): key for key, span in missing.items()}

@@ -103,5 +103,5 @@ class SlateStrip:
 
 def _as_patch(image: Image.Image) -> Patch:
     rgba = np.array(image)
-    alpha = rgba[:, :, 3].astype(np.float32) / 255
+    alpha = rgba[:, :, 3].astype(np.float32) / np.float32(255)
     return make_patch(rgba[:, :, :3], alpha, 0, 0)

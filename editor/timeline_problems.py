@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from editor.timeline import Clip, Timeline
+from editor.timeline import Caption, Clip, Overlay, Timeline
 from storyboards.fields import TransitionKind
 
 __all__ = ["OVERLAPPING", "overlap_of", "timeline_problems"]
@@ -74,7 +74,8 @@ def _clip_problems(clip: Clip, next_overlap: int, timeline: Timeline) -> list[st
 
 def _placed_problems(timeline: Timeline) -> list[str]:
     problems: list[str] = []
-    for placed in (*timeline.overlays, *timeline.captions):
+    words: list[Overlay | Caption] = [*timeline.overlays, *timeline.captions]
+    for placed in words:
         end = placed.start_frame + placed.num_frames
         if placed.start_frame < 0 or placed.num_frames < 1 or end > timeline.num_frames:
             problems.append(

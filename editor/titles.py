@@ -208,12 +208,13 @@ def _credit(overlay: Overlay, size: tuple[int, int]) -> list[_Part]:
         overlay.text, overlay.lang, (box_w, round(box_h * 0.78)), *_sizes(short, 0.054, 0.02)
     )
     images.append(draw_setting(names, WHITE, shadow_px=shadow))
-    y = (size[1] - sum(image.height - 4 * shadow for image in images)) // 2
+    gap = round(short * 0.012)
+    y = (size[1] - sum(image.height - 4 * shadow + gap for image in images) + gap) // 2
     parts: list[_Part] = []
     for image in images:
         rise = (0, round(short * 0.015))
         parts.append(_Part(image, (size[0] - image.width) // 2, y - 2 * shadow, slide=rise))
-        y += image.height - 4 * shadow
+        y += image.height - 4 * shadow + gap
     return parts
 
 
