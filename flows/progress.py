@@ -43,6 +43,9 @@ class Progress:
     def advance(self, name: str, steps: int = 1, label: str = "") -> None:
         """`steps` of `name` are done; `label` says which is under way."""
 
+    def at(self, name: str, done: int, total: int) -> None:
+        """`done` of `total` steps of `name` are done."""
+
     def note(self, text: str) -> None:
         """Something a person should read."""
 
@@ -93,6 +96,10 @@ class RichProgress(Progress):
                 self._bars.update(task, label="")
                 if not self._console.is_terminal and steps:
                     self._console.print(f"{name}: {bar.completed:.0f} of {bar.total:.0f}")
+
+    def at(self, name: str, done: int, total: int) -> None:
+        with self._lock:
+            self._bars.update(self._tasks[name], completed=done, total=total)
 
     def note(self, text: str) -> None:
         self._console.print(text, highlight=False)

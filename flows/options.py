@@ -1,0 +1,44 @@
+"""What a run is asked to do, and how it is shown, recorded and stopped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from flows.progress import Progress
+from flows.recorder import Recorder
+
+__all__ = ["FilmOptions", "FilmRun", "preview_size"]
+
+PREVIEW_LINES = 360
+"""Shorter side of a preview, in pixels: small enough to draw several times faster than it plays."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmOptions:
+    """What the person asked for."""
+
+    store: Path
+    out: Path
+    jobs: int
+    only: tuple[str, ...] = ()
+    """Shots to render; nothing is cut then."""
+    preview: bool = False
+    slates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FilmRun:
+    """How this run is shown, recorded and stopped."""
+
+    progress: Progress = field(default_factory=Progress)
+    recorder: Recorder = field(default_factory=Recorder)
+    stop: Event = field(default_factory=Event)
+
+
+def preview_size(size: tuple[int, int]) -> tuple[int, int]:
+    """`size` scaled so that its shorter side has at most PREVIEW_LINES, in even numbers."""
+    scale = min(1.0, PREVIEW_LINES / min(size))
+    width, height = (max(64, round(side * scale / 2) * 2) for side in size)
+    return width, height
