@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import opentimelineio as otio
 
-from editor.timeline import Clip, PlacedSound, Stem, Timeline
+from editor.timeline import Clip, ClipMedia, PlacedSound, Stem, Timeline
 from editor.timeline_problems import overlap_of
 from media.errors import MediaError, translate_os_errors
 from media.files import temp_sibling
@@ -138,19 +138,25 @@ def _picture_clip(clip: Clip, cut_head: int, cut_tail: int, fps: Fraction) -> An
         target_url=media.path.absolute().as_uri(),
         available_range=_range(0, media.num_frames, fps),
     )
-    source.name = media.path.name
+    # Takes are all called alike; lists such as EDL and XML name a source, and mean the shot.
+    source.name = clip.shot
     made = otio.schema.Clip(
         name=clip.shot,
         media_reference=source,
         source_range=_range(
             media.start_frame + cut_head, clip.num_frames - cut_head - cut_tail, fps
         ),
-        metadata={"takeboard": _clip_metadata(clip)},
+        metadata={"takeboard": _clip_metadata(clip), "cmx_3600": {"reel": _reel(media)}},
     )
     shown = (media.start_frame + cut_head, clip.num_frames - cut_head - cut_tail)
     about = {"slate": list(clip.slate.lines)} if clip.slate else {}
     made.markers.append(_marker(clip.shot, shown, "CYAN", about, fps))
     return made
+
+
+def _reel(media: ClipMedia) -> str:
+    """The take as a reel name: eight letters and digits are what every EDL reader takes."""
+    return "".join(sign for sign in media.digest.upper() if sign.isalnum())[:8] or "AX"
 
 
 def _clip_metadata(clip: Clip) -> dict[str, object]:
