@@ -36,9 +36,9 @@ class Edges:
     out_loc: Loc = ()
 
 
-def transitions(script: Script, times: dict[str, ShotTime]) -> dict[str, Edges]:
-    """The transitions of every shot by its id, each overlap with the shot before it."""
-    edges = {place.id: Edges() for place in script.places}
+def transitions(script: Script, times: dict[int, ShotTime]) -> dict[int, Edges]:
+    """The transitions of every shot by its place; an overlap is with the shot before it."""
+    edges = {place.index: Edges() for place in script.places}
     for place in script.places:
         if place.text.transition_out is not None:
             loc = (*place.loc, "transition_out")
@@ -51,9 +51,9 @@ def transitions(script: Script, times: dict[str, ShotTime]) -> dict[str, Edges]:
     return edges
 
 
-def continuations(script: Script, times: dict[str, ShotTime]) -> dict[str, Continuation]:
-    """What each shot that goes on from another goes on from, by its id."""
-    found: dict[str, Continuation] = {}
+def continuations(script: Script, times: dict[int, ShotTime]) -> dict[int, Continuation]:
+    """What each shot that goes on from another goes on from, by its place."""
+    found: dict[int, Continuation] = {}
     for place in script.places:
         join = place.text.join
         if join is None:
@@ -69,14 +69,14 @@ def continuations(script: Script, times: dict[str, ShotTime]) -> dict[str, Conti
                 "a joined shot starts on the last frame of the one before",
             )
         overlap = join.overlap.frames(script.fps) if join.overlap else 0
-        shortest = min(times[before.id].num_frames, times[place.id].num_frames)
+        shortest = min(times[before.index].num_frames, times[place.index].num_frames)
         if overlap >= shortest and not (place.damaged or before.damaged):
             script.problems.add(
                 (*place.loc, "join", "overlap"),
                 f"expected less than the shorter of the two shots ({shortest} frames), "
                 f"got {overlap}",
             )
-        found[place.id] = Continuation(before.id, join.mode, overlap)
+        found[place.index] = Continuation(before.id, join.mode, overlap)
     _check_circles(script)
     return found
 
@@ -102,8 +102,8 @@ def _set_out(
     place: Place,
     written: Transition,
     loc: Loc,
-    edges: dict[str, Edges],
-    times: dict[str, ShotTime],
+    edges: dict[int, Edges],
+    times: dict[int, ShotTime],
 ) -> None:
     following = place.index + 1 < len(script.places)
     if written.type in _OVERLAPPING and not following:
@@ -116,24 +116,24 @@ def _set_out(
         return
     neighbours = [place, script.places[place.index + 1]] if following else [place]
     num_frames = _frames(script, written, neighbours, times)
-    edges[place.id].out = ShotTransition(
+    edges[place.index].out = ShotTransition(
         written.type, num_frames, written.direction, written.colour
     )
-    edges[place.id].out_loc = loc
+    edges[place.index].out_loc = loc
 
 
 def _set_into(
     script: Script,
     place: Place,
     written: Transition,
-    edges: dict[str, Edges],
-    times: dict[str, ShotTime],
+    edges: dict[int, Edges],
+    times: dict[int, ShotTime],
 ) -> None:
     """A fade belongs to the shot; an overlap is the transition out of the shot before."""
     loc = (*place.loc, "transition_in")
     if written.type is TransitionKind.FADE:
         num_frames = _frames(script, written, [place], times)
-        edges[place.id].into = ShotTransition(
+        edges[place.index].into = ShotTransition(
             written.type, num_frames, written.direction, written.colour
         )
         return
@@ -165,33 +165,33 @@ def _refuse_cut_length(script: Script, written: Transition, loc: Loc) -> None:
 
 
 def _frames(
-    script: Script, written: Transition, neighbours: list[Place], times: dict[str, ShotTime]
+    script: Script, written: Transition, neighbours: list[Place], times: dict[int, ShotTime]
 ) -> int:
     if written.duration is not None:
         return max(1, written.duration.frames(script.fps))
     # A length that nobody wrote must not be what makes the storyboard wrong.
-    shortest = min(times[place.id].num_frames for place in neighbours)
+    shortest = min(times[place.index].num_frames for place in neighbours)
     return max(1, min(seconds_to_frames(USUAL_S, script.fps), shortest // 2))
 
 
 def _check_room(
-    script: Script, place: Place, edges: dict[str, Edges], times: dict[str, ShotTime]
+    script: Script, place: Place, edges: dict[int, Edges], times: dict[int, ShotTime]
 ) -> None:
     """Each overlap fits half of both shots, and what happens at both ends fits the shot."""
-    mine, num_frames = edges[place.id], times[place.id].num_frames
+    mine, num_frames = edges[place.index], times[place.index].num_frames
     overlap = mine.out.overlap_frames
     if overlap:
         after = script.places[place.index + 1]
-        shorter = min((place, after), key=lambda each: times[each.id].num_frames)
-        room = times[shorter.id].num_frames // 2
+        shorter = min((place, after), key=lambda each: times[each.index].num_frames)
+        room = times[shorter.index].num_frames // 2
         if overlap > room and not (place.damaged or after.damaged):
             script.problems.add(
                 (*mine.out_loc, "duration"),
                 f"expected at most {room} frames, half of {shorter.id} "
-                f"({times[shorter.id].num_frames} frames), got {overlap}",
+                f"({times[shorter.index].num_frames} frames), got {overlap}",
             )
             return
-    before = edges[script.places[place.index - 1].id].out if place.index else STRAIGHT_CUT
+    before = edges[place.index - 1].out if place.index else STRAIGHT_CUT
     used = before.overlap_frames + mine.into.num_frames + mine.out.num_frames
     if used > num_frames and not place.damaged:
         loc = mine.out_loc if mine.out.num_frames else (*place.loc, "transition_in")

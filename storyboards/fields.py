@@ -242,7 +242,7 @@ def _text(longest: int, one_line: bool = False) -> Any:
 
     def read(value: object) -> str:
         if value is None or isinstance(value, (dict, list)):
-            got = "nothing" if value is None else f"a {type(value).__name__}"
+            got = "a list" if isinstance(value, list) else "a mapping" if value else "nothing"
             raise ValueError(f"expected text, got {got}")
         if not isinstance(value, str):
             raise ValueError(f'expected text, got {value!r}; put it in quotes: "{value}"')

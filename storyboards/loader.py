@@ -10,7 +10,7 @@ from pathlib import Path
 
 from media.errors import Problem, StoryboardError
 from storyboards.fields import did_you_mean
-from storyboards.marks import Loc, Marks, Problems
+from storyboards.marks import Loc, Marks, Problems, one_line
 from storyboards.repair import repaired, text_where_text_is_wanted
 from storyboards.schema import StoryboardText, VariableValue
 from storyboards.validation import describe, findings, report
@@ -79,7 +79,7 @@ def read_storyboard(path: Path, variables: Mapping[str, VariableValue]) -> Readi
     reading = Reading()
 
     def report_at(line: int, column: int, what: str) -> None:
-        reading.problems.append(Problem(str(path), line, column, "storyboard", what))
+        reading.problems.append(Problem(str(path), line, column, "storyboard", one_line(what)))
 
     text = read_text(path, reading.problems)
     root = compose(text, report_at) if text is not None else None

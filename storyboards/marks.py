@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from media.errors import Problem
 from storyboards.yaml_nodes import Mapping, Node, Scalar, Sequence
 
-__all__ = ["Loc", "Marks", "Problems"]
+__all__ = ["Loc", "Marks", "Problems", "one_line"]
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 Loc = tuple[str | int, ...]
 """Keys and places in lists, from the root: `("scenes", 0, "shots", 2, "duration")`."""
@@ -42,7 +45,7 @@ class Marks:
         steps = self.walk(loc)
         return steps[-1][1] if steps else self.root
 
-    def path(self, loc: Loc, *, added: str = "") -> str:
+    def path(self, loc: Loc) -> str:
         """`scenes.sc010.shots.sh0020.duration`: members of a list go by their id."""
         node, names = self.root, ""
         for part, child in self.walk(loc):
@@ -52,12 +55,13 @@ class Marks:
             else:
                 names += f".{part}"
             node = child
-        return (f"{names}.{added}" if added else names).lstrip(".") or "storyboard"
+        path = names.lstrip(".")
+        return one_line(path) or "storyboard"
 
     def problem(self, loc: Loc, what: str) -> Problem:
         """`what` at the value that `loc` names."""
         node = self.node(loc)
-        return Problem(self.file, node.line, node.column, self.path(loc), what)
+        return Problem(self.file, node.line, node.column, self.path(loc), one_line(what))
 
     def problem_at_key(self, loc: Loc, what: str) -> Problem:
         """`what` at the last key of `loc` rather than at its value."""
@@ -65,7 +69,7 @@ class Marks:
         entry = parent.entries.get(str(loc[-1])) if isinstance(parent, Mapping) else None
         if entry is None:
             return self.problem(loc, what)
-        return Problem(self.file, entry.line, entry.column, self.path(loc), what)
+        return Problem(self.file, entry.line, entry.column, self.path(loc), one_line(what))
 
     def line(self, loc: Loc) -> int:
         """Line of the value that `loc` names."""
@@ -88,11 +92,16 @@ class Problems:
         self.found[self.marks.problem_at_key(loc, what)] = None
 
 
+def one_line(text: str) -> str:
+    """`text` without line breaks and without characters that would steer a terminal."""
+    return _CONTROLS.sub(" ", text)
+
+
 def _id_of(node: Node) -> str:
     if not isinstance(node, Mapping):
         return ""
     for key in ("id", "name"):
         entry = node.entries.get(key)
         if entry is not None and isinstance(entry.node, Scalar):
-            return entry.node.text[:40].replace("\n", " ")
+            return entry.node.text[:40]
     return ""

@@ -248,9 +248,9 @@ def _scenes(script: Script) -> tuple[Scene, ...]:
         shot = resolve_shot(
             script,
             place,
-            times[place.id],
-            edges[place.id],
-            continues.get(place.id),
+            times[place.index],
+            edges[place.index],
+            continues.get(place.index),
             sides[int(place.scene_loc[1])],
         )
         shots.setdefault(place.scene_loc, []).append(shot)

@@ -36,16 +36,16 @@ class ShotTime:
     line_starts: tuple[int, ...]
 
 
-def shot_times(script: Script) -> dict[str, ShotTime]:
-    """The times of every shot, by its id."""
-    times: dict[str, ShotTime] = {}
+def shot_times(script: Script) -> dict[int, ShotTime]:
+    """The times of every shot, by its place in the film."""
+    times: dict[int, ShotTime] = {}
     langs = script.langs()
     edits = [place for place in script.places if _is_as_long_as_another(place)]
     for place in script.places:
         if not _is_as_long_as_another(place):
-            times[place.id] = _shot_time(script, place, langs, None)
+            times[place.index] = _shot_time(script, place, langs, None)
     for place in edits:
-        times[place.id] = _shot_time(script, place, langs, _edited_frames(script, place, times))
+        times[place.index] = _shot_time(script, place, langs, _edited_frames(script, place, times))
     return times
 
 
@@ -53,14 +53,14 @@ def _is_as_long_as_another(place: Place) -> bool:
     return place.text.edit is not None and place.text.duration == "auto"
 
 
-def _edited_frames(script: Script, place: Place, times: dict[str, ShotTime]) -> int | None:
+def _edited_frames(script: Script, place: Place, times: dict[int, ShotTime]) -> int | None:
     """Frames of the shot that is edited, through edits of edits; None when that never ends."""
     seen: set[str] = set()
     while place.id not in seen:
         seen.add(place.id)
         edit = place.text.edit
-        if edit is None or place.id in times:
-            return times[place.id].num_frames if place.id in times else None
+        if edit is None or place.index in times:
+            return times[place.index].num_frames if place.index in times else None
         ref = edit.from_ if "/" in edit.from_ else f"{place.scene.id}/{edit.from_}"
         if ref not in script.by_id:
             return None

@@ -12,6 +12,7 @@ from pathlib import Path
 from media.errors import Problem, StoryboardError
 from storyboards.fields import did_you_mean
 from storyboards.loader import read_text
+from storyboards.marks import one_line
 from storyboards.schema import VariableValue
 from storyboards.yaml_nodes import Mapping as MappingNode
 from storyboards.yaml_nodes import Node, Scalar, Sequence, compose, resolve_plain
@@ -214,4 +215,4 @@ class _Table:
         return value
 
     def _add(self, line: int, column: int, path: str, what: str) -> None:
-        self.problems.append(Problem(str(self.path), line, column, path, what))
+        self.problems.append(Problem(str(self.path), line, column, one_line(path), one_line(what)))
