@@ -46,17 +46,16 @@ class Stance:
 
 def scene_sides(scene: SceneText) -> dict[str, Position]:
     """Everybody's side of the frame in the scene, in the order of their appearance."""
-    written: dict[str, Position] = {}
-    order: dict[str, None] = {}
+    first: dict[str, Position | None] = {}
     for entry in (*scene.staging, *(entry for shot in scene.shots for entry in shot.cast)):
-        order[entry.who] = None
-        if entry.position is not None:
-            written.setdefault(entry.who, entry.position)
+        # What a later shot says holds for that shot alone.
+        first.setdefault(entry.who, entry.position)
+    written = {who: position for who, position in first.items() if position is not None}
     free = [side for side in _ARRIVALS if side not in written.values()] or ["centre"]
     sides = dict(written)
-    for place, who in enumerate(who for who in order if who not in written):
+    for place, who in enumerate(who for who in first if who not in written):
         sides[who] = free[place % len(free)]
-    return {who: sides[who] for who in order}
+    return {who: sides[who] for who in first}
 
 
 def stances(
