@@ -54,7 +54,7 @@ def export_edl(timeline: Timeline, path: Path) -> Path:
     made = _otio_timeline(timeline, sounds=False)
     rate = float(timeline.fps)
     with _written_whole(path) as temp:
-        otio.adapters.write_to_file(made, str(temp), "cmx_3600", rate=rate, style="premiere")
+        otio.adapters.write_to_file(made, str(temp), "cmx_3600", rate=rate, style="avid")
     return path
 
 
