@@ -108,8 +108,10 @@ def test_what_a_shot_inherits(folder: Path) -> None:
     film = load(folder)
     first, second = shot(film, "sc010/a"), shot(film, "sc010/b")
     assert (first.size, first.angle) == (ShotSize.LS, Angle.LOW)
-    assert first.look is not None and first.look.id == "dusk"
-    assert second.look is not None and second.look.id == "day"
+    assert first.look is not None
+    assert first.look.id == "dusk"
+    assert second.look is not None
+    assert second.look.id == "day"
     assert (first.tags, second.tags) == (("day",), ("night",))
     assert first.options == {"steps": 20, "cfg": 4}
     assert second.options == {"steps": 20, "cfg": 4, "seed_mode": "fixed"}
