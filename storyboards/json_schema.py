@@ -35,7 +35,7 @@ def storyboard_schema() -> dict[str, Any]:
 
 def schema_text() -> str:
     """The schema as the file that is committed."""
-    return json.dumps(storyboard_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(storyboard_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def _described(part: dict[str, Any], note: str, model: str, field: str) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from jsonschema import Draft202012Validator
 
 from storyboards.field_notes import FIELD_NOTES
 from storyboards.json_schema import schema_text, storyboard_schema
+from storyboards.resolve import load_film
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "storyboards" / "examples").glob("*/storyboard.yaml"))
+EXAMPLES = sorted((ROOT / "storyboards" / "examples").glob("*/*.yaml"))
 
 
 class TextLoader(yaml.SafeLoader):
@@ -86,7 +87,12 @@ def test_mistakes_are_not(shot: dict[str, Any]) -> None:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
 def test_every_example_is_valid(path: Path) -> None:
     board = yaml.load(path.read_text("utf-8"), TextLoader)
+    assert load_film(path).scenes
     assert [error.message for error in validator().iter_errors(board)] == []
+
+
+def test_there_is_an_example() -> None:
+    assert EXAMPLES
 
 
 def test_the_schema_is_json_with_an_end() -> None:

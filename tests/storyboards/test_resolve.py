@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import wave
+from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from pydantic import BaseModel
 
 from media.errors import StoryboardError
 from media.files import sha256_file
 from storyboards.fields import Angle, CameraMove, ShotSize, TransitionKind
-from storyboards.film import Film, Shot, cut_of, film_shots
+from storyboards.film import Asset, Film, Shot, cut_of, film_shots
 from storyboards.loader import load_storyboard
 from storyboards.resolve import load_film, resolve_film
 from storyboards.speech_length import estimate_speech_s
@@ -272,6 +277,37 @@ def test_resolving_twice_gives_the_same_film(folder: Path) -> None:
 def test_frames_follow_the_rate(folder: Path) -> None:
     text = small("{id: a, duration: 2s}").replace("title: T", "title: T, fps: 23.976")
     assert film_shots(load(folder, text))[0].num_frames == 48
+
+
+def plain(value: Any) -> Any:
+    """`value` as JSON has it: fields by name, files without the folder, empty ones left out."""
+    if isinstance(value, Asset):
+        return value.path.name
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_defaults=True)
+    if is_dataclass(value):
+        members = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return {name: each for name, each in members.items() if each not in (None, "", [], {})}
+    if isinstance(value, dict):
+        return {name: plain(each) for name, each in value.items()}
+    if isinstance(value, tuple):
+        return [plain(each) for each in value]
+    return str(value) if isinstance(value, (Fraction, Path)) else value
+
+
+def test_a_whole_film_is_as_it_was(folder: Path) -> None:
+    """Rewrite the golden with TAKEBOARD_GOLDENS=write, and read the difference."""
+    # Written times: how long speech takes is another test's business.
+    text = BOARD.replace("id: b\n", "id: b\n        duration: 8s\n")
+    text = text.replace("delivery: quiet", "delivery: quiet, at: 1s")
+    text = text.replace("Never.,", "Never., at: 4s,")
+    film = plain(load(folder, text))
+    film.pop("path")
+    film.pop("folder")
+    golden = Path(__file__).parent / "goldens" / "film.json"
+    if os.environ.get("TAKEBOARD_GOLDENS") == "write":
+        golden.write_text(json.dumps(film, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    assert film == json.loads(golden.read_text("utf-8"))
 
 
 @given(
