@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from editor.spans import Span, cut_spans
 from editor.timeline import Caption, Clip, ClipMedia, Edge, Overlay, PlacedSound, Slate, Timeline
 from editor.timeline_problems import timeline_problems
 from media.errors import MediaError
@@ -19,7 +18,7 @@ from storyboards.film import (
     overlap_frames,
 )
 
-__all__ = ["assemble", "landed_spans", "slate_lines"]
+__all__ = ["assemble", "assemble_ahead", "slate_lines"]
 
 
 def assemble(
@@ -67,7 +66,7 @@ def assemble(
     return timeline
 
 
-def landed_spans(
+def assemble_ahead(
     film: Film,
     deliverable: FilmDeliverable,
     lang: str,
@@ -75,21 +74,18 @@ def landed_spans(
     *,
     slates: bool,
     captions: Sequence[Caption] = (),
-) -> tuple[Span, ...]:
-    """The pieces of the film that can be encoded with the media there is so far.
+) -> Timeline:
+    """The cut while takes are still being made: stand-ins without a digest where none is yet.
 
-    The edit points are known before the takes, so each take's pieces can be encoded as it
-    lands; a dissolve waits for both of its takes.
+    The edit points are known before the takes, so `encode_landed` can encode each take's pieces
+    as it lands; a dissolve waits for both of its takes.
     """
     shots = cut_of(film, deliverable.shots).shots
     stand_ins = {
         shot.id: ClipMedia(film.path, "", shot.num_frames, film.size, film.fps) for shot in shots
     }
-    timeline = assemble(
-        film, deliverable, lang, {**stand_ins, **media}, slates=slates, captions=captions
-    )
-    spans = cut_spans(timeline)
-    return tuple(span for span in spans if all(seen.clip.shot in media for seen in span.layers))
+    ahead = {**stand_ins, **media}
+    return assemble(film, deliverable, lang, ahead, slates=slates, captions=captions)
 
 
 def _require_media(shot: Shot, found: ClipMedia | None, film: Film) -> None:

@@ -25,7 +25,7 @@ from media.errors import CancelledError, MediaError
 from media.store import ContentStore
 from media.video import Encoding, concat_copy, probe, read_frames, write_video
 
-__all__ = ["PictureReport", "encode_spans", "render_picture", "render_span"]
+__all__ = ["PictureReport", "encode_landed", "render_picture", "render_span"]
 
 U8 = NDArray[np.uint8]
 
@@ -67,21 +67,24 @@ def render_picture(
     return PictureReport(len(spans), encoded, len(spans) - encoded, frames)
 
 
-def encode_spans(
-    spans: Sequence[Span],
+def encode_landed(
     timeline: Timeline,
     store: ContentStore,
     *,
     encoding: Encoding,
-    jobs: int = 2,
+    jobs: int = 1,
     should_stop: Callable[[], bool] | None = None,
-    on_span: Callable[[int, int], None] | None = None,
 ) -> int:
-    """Encode the spans that `store` does not hold, and return how many those were.
+    """Encode what can be of a timeline from `assemble_ahead`, and return how many spans it was.
 
-    With `landed_spans` this is done while other takes are still being made.
+    Called as takes land, it leaves only transitions to be encoded when the last one is there.
     """
-    return _pieces(spans, timeline, store, encoding, jobs, should_stop, on_span)[1]
+    spans = [
+        span
+        for span in cut_spans(timeline)
+        if all(layer.clip.media.digest for layer in span.layers)
+    ]
+    return _pieces(spans, timeline, store, encoding, jobs, should_stop, None)[1]
 
 
 def render_span(span: Span, timeline: Timeline) -> Iterator[U8]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from editor.assemble import assemble, landed_spans
+from editor.assemble import assemble, assemble_ahead
 from editor.spans import cut_spans
 from editor.timeline import Caption, ClipMedia, Edge, Timeline
 from media.errors import MediaError
@@ -160,21 +160,20 @@ def test_a_deliverable_of_no_shots_is_refused() -> None:
         cut(sample_film(), shots=())
 
 
-def test_what_has_landed_can_be_encoded() -> None:
+def test_the_cut_is_known_before_the_takes() -> None:
     film = sample_film()
     media = media_for(film)
-    whole = cut_spans(cut(film))
-    first = landed_spans(
-        film, deliverable(film), "en", {"sc010/sh0010": media["sc010/sh0010"]}, slates=False
-    )
-    assert first == tuple(
-        span for span in whole if {layer.clip.shot for layer in span.layers} == {"sc010/sh0010"}
-    )
-    assert 0 < len(first) < len(whole)
-    assert landed_spans(film, deliverable(film), "en", media, slates=False) == whole
+    landed = {"sc010/sh0010": media["sc010/sh0010"]}
+    ahead = assemble_ahead(film, deliverable(film), "en", landed, slates=False)
+    whole = cut(film)
+    assert ahead.clips[0] == whole.clips[0]
+    assert [clip.media.digest for clip in ahead.clips[1:]] == ["", "", ""]
+    assert [span.num_frames for span in cut_spans(ahead)] == [
+        span.num_frames for span in cut_spans(whole)
+    ]
 
 
-def test_a_shot_as_it_is_in_the_film(tmp_path: Path) -> None:
+def test_hundreds_of_short_shots_add_up() -> None:
     shots: list[Shot] = [make_shot(f"sc010/sh{number:04}", num_frames=7) for number in range(300)]
     timeline = cut(make_film(shots))
     assert timeline.num_frames == 2100

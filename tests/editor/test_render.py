@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from editor.render import encode_spans, render_picture
+from editor.render import encode_landed, render_picture
 from editor.spans import cut_spans
 from editor.timeline import Edge, Overlay, Slate, Timeline
 from media.errors import CancelledError, MediaError
@@ -145,8 +145,10 @@ def test_only_what_a_change_touches_is_encoded(tmp_path: Path, store: ContentSto
 def test_a_span_encoded_as_its_take_lands_is_reused(tmp_path: Path, store: ContentStore) -> None:
     takes = [make_take(tmp_path, index, 30) for index in range(2)]
     timeline = cut_together(takes, [None, Edge(TransitionKind.DISSOLVE, 6)])
-    spans = cut_spans(timeline)
-    assert encode_spans(spans[:1], timeline, store, encoding=ENCODING) == 1
+    waiting = replace(timeline.clips[1].media, digest="", path=tmp_path / "absent.mp4")
+    ahead = replace(timeline, clips=(timeline.clips[0], replace(timeline.clips[1], media=waiting)))
+    assert encode_landed(ahead, store, encoding=ENCODING) == 1
+    assert encode_landed(ahead, store, encoding=ENCODING) == 0
     _, encoded, reused = render(timeline, store, tmp_path)
     assert (encoded, reused) == (2, 1)
 
