@@ -10,6 +10,8 @@ from storyboards.yaml_nodes import Mapping, Node, Scalar, Sequence
 
 __all__ = ["Loc", "Marks", "Problems", "one_line"]
 
+MANY = 500
+
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 Loc = tuple[str | int, ...]
@@ -82,6 +84,11 @@ class Problems:
 
     marks: Marks
     found: dict[Problem, None] = field(default_factory=dict)
+
+    @property
+    def many(self) -> bool:
+        """More than anybody reads: time to stop searching for what was meant."""
+        return len(self.found) >= MANY
 
     def add(self, loc: Loc, what: str) -> None:
         """`what` is wrong at `loc`."""

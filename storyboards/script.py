@@ -90,9 +90,8 @@ class Script:
         if full in self.by_id:
             return self.by_id[full]
         if full not in self.loaded.names.shots:
-            # Every shot is offered by its full name, and those of this scene also by their own.
             known = [place.id for place in self.places]
-            hint = did_you_mean(full, known)
+            hint = "" if self.problems.many else did_you_mean(full, known)
             listed = f", expected one of {', '.join(known[:8])}" if not hint else ""
             self.problems.add(loc, f'unknown shot "{ref}"{listed}{hint}')
         return None
@@ -101,7 +100,7 @@ class Script:
         """A problem when `name` is not among `known`."""
         if name is None or name in known:
             return
-        hint = did_you_mean(name, list(known))
+        hint = "" if self.problems.many else did_you_mean(name, list(known))
         listed = f"expected one of {', '.join(known[:12])}" if known else "none is defined"
         self.problems.add(loc, f'unknown {what} "{name}", {listed}{hint}')
 

@@ -41,7 +41,10 @@ def report(found: list[Finding], problems: Problems) -> None:
         steps = tuple(part for part, _ in problems.marks.walk(finding["loc"]))
         whole = finding["loc"] if finding["type"] in ("missing", "extra_forbidden") else ()
         groups.setdefault((steps, whole), []).append(finding)
-    for group in groups.values():
+    for number, group in enumerate(groups.values()):
+        if problems.many:
+            problems.add(group[0]["loc"], f"and {len(groups) - number} more problems like these")
+            return
         finding = next((each for each in group if each["type"] != "literal_error"), group[0])
         what = _union(group) if len(group) > 1 else _sentence(finding)
         _place(finding, what, problems)

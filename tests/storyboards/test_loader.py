@@ -206,3 +206,10 @@ def test_any_text_loads_or_says_where_it_is_wrong(tmp_path: Path, text: str) -> 
         problems = str(error).splitlines() or ["an error that says nothing"]
     for line in problems:
         assert re.match(re.escape(str(path)) + r":[1-9]\d*:[1-9]\d*: \S.*: \S", line), line
+
+
+def test_a_file_of_nothing_but_mistakes_is_not_all_read_out(tmp_path: Path) -> None:
+    keys = "".join(f"versio{number}: 1\n" for number in range(5000))
+    with pytest.raises(StoryboardError, match="and 450[0-9] more problems") as caught:
+        load_storyboard(write(tmp_path, GOOD + keys))
+    assert len(caught.value.problems) == 501

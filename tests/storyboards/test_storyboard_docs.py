@@ -10,7 +10,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from storyboards import fields
+from storyboards import words
 from storyboards.field_notes import FIELD_NOTES
 from storyboards.json_schema import storyboard_schema
 from storyboards.loader import load_storyboard
@@ -45,10 +45,10 @@ def test_every_field_is_documented_with_its_note(model: str) -> None:
 @pytest.mark.parametrize(
     "aliases",
     [
-        fields.SHOT_SIZE_ALIASES,
-        fields.ANGLE_ALIASES,
-        fields.CAMERA_MOVE_ALIASES,
-        fields.TRANSITION_ALIASES,
+        words.SHOT_SIZE_ALIASES,
+        words.ANGLE_ALIASES,
+        words.CAMERA_MOVE_ALIASES,
+        words.TRANSITION_ALIASES,
     ],
     ids=["size", "angle", "camera", "transition"],
 )
