@@ -25,6 +25,9 @@ _NO_END = frozenset("「『（【〈《〔〖‘“([{")
 _PAUSE_S = 0.8
 """A silence this long ends a caption: what follows must not be read before it is said."""
 
+_NEXT = 1e-9
+"""A unit that begins exactly where a stretch ends belongs to the next one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -53,14 +56,18 @@ def pieces_of(
     units = [
         (unit, index == 0) for written in text.split() for index, unit in enumerate(_units(written))
     ]
-    starts, ends, at = _clock(words, duration_s)
-    total = sum(len(unit) for unit, _ in units) or 1
+    spoken = [word for word in words if word[0].strip()] or [(text, 0.0, duration_s)]
+    letters = np.cumsum([len("".join(word.split())) for word, _, _ in spoken])
+    shares = [0.0, *(letters / letters[-1]).tolist()]
+    total = sum(len(unit) for unit, _ in units)
     pieces = []
     done = 0
     for unit, space in units:
-        begin, done = done / total, done + len(unit)
-        start_s = float(np.interp(begin, at[:-1], starts))
-        end_s = float(np.interp(done / total, at[1:], ends))
+        begin, done = done, done + len(unit)
+        first = int(np.searchsorted(shares, begin / total + _NEXT, "right")) - 1
+        last = int(np.searchsorted(shares, done / total - _NEXT, "right")) - 1
+        start_s = _moment(spoken[first], shares[first : first + 2], begin / total)
+        end_s = _moment(spoken[last], shares[last : last + 2], done / total)
         pieces.append(Piece(unit, start_s, max(end_s, start_s), space))
     return pieces
 
@@ -78,17 +85,10 @@ def split_speech(pieces: list[Piece], width: float, max_s: float) -> list[Piece]
     return captions
 
 
-def _clock(
-    words: Sequence[tuple[str, float, float]], duration_s: float
-) -> tuple[list[float], list[float], list[float]]:
-    """Start and end of each spoken stretch, and where they part as shares of the letters."""
-    letters = [len("".join(word.split())) for word, _, _ in words]
-    if not sum(letters):
-        return [0.0, duration_s], [0.0, duration_s], [0.0, 0.0, 1.0]
-    at = [0.0, *(np.cumsum(letters) / sum(letters)).tolist()]
-    starts = [start for _, start, _ in words]
-    ends = [end for _, _, end in words]
-    return starts, ends, at
+def _moment(word: tuple[str, float, float], shares: list[float], share: float) -> float:
+    """When the letters up to `share` of the text have been said, inside the stretch they are in."""
+    _, start_s, end_s = word
+    return float(np.interp(share, shares, [start_s, end_s]))
 
 
 def _units(written: str) -> list[str]:

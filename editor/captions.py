@@ -149,6 +149,8 @@ def _unmarked(caption: Caption) -> str:
     lines = [" ".join(line.split()) for line in caption.text.split("\n")]
     kept = "\n".join(_printable(line) for line in lines if line)
     kept = kept.replace("-->", f"--{_WORD_JOINER}>").replace("\\", f"\\{_WORD_JOINER}")
+    # Some readers take two times in one line for a cue, arrow or not.
+    kept = re.sub(r"(\d:)(?=\d\d:\d\d)", rf"\1{_WORD_JOINER}", kept)
     return re.sub(r"([<{])(?=[\w/!\\])", rf"\1{_WORD_JOINER}", kept)
 
 

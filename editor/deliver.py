@@ -162,7 +162,7 @@ def _metadata(timeline: Timeline, chapters: Sequence[Chapter]) -> str:
         (chapter for chapter in chapters if chapter.start_frame < timeline.num_frames),
         key=lambda chapter: chapter.start_frame,
     )
-    ends = [chapter.start_frame for chapter in marks[1:]] + [timeline.num_frames]
+    ends = [*(chapter.start_frame for chapter in marks), timeline.num_frames][1:]
     frame = 1 / timeline.fps
     for chapter, end in zip(marks, ends, strict=True):
         lines += ["[CHAPTER]", f"TIMEBASE={frame.numerator}/{frame.denominator}"]

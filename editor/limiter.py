@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import firwin, upfirdn
 
 from editor.sound_files import BLOCK_SAMPLES, Block, SoundReader, SoundWriter
 from media.timebase import SAMPLE_RATE
@@ -120,7 +120,7 @@ def _between_samples(block: Block, start: int, stop: int) -> F32:
     padded = np.zeros((stop - start + 2 * _TAPS, 2), np.float32)
     begin, end = max(start - _TAPS, 0), min(stop + _TAPS, len(block))
     padded[begin - start + _TAPS : end - start + _TAPS] = block[begin:end]
-    fine = np.abs(upfirdn(_interpolator(), padded, up=_OVERSAMPLE, axis=0)).max(axis=1)
+    fine = np.abs(scipy.signal.upfirdn(_interpolator(), padded, up=_OVERSAMPLE, axis=0)).max(axis=1)
     # The filter delays by half its length; then the padding goes.
     delay = _TAPS * _OVERSAMPLE // 2 + _TAPS * _OVERSAMPLE
     fine = fine[delay : delay + (stop - start) * _OVERSAMPLE]
@@ -129,5 +129,5 @@ def _between_samples(block: Block, start: int, stop: int) -> F32:
 
 def _interpolator() -> F32:
     """Low-pass at the old Nyquist frequency, 12 taps a phase as in BS.1770's own."""
-    taps = firwin(_TAPS * _OVERSAMPLE + 1, 1 / _OVERSAMPLE, window=("kaiser", 5.0))
+    taps = scipy.signal.firwin(_TAPS * _OVERSAMPLE + 1, 1 / _OVERSAMPLE, window=("kaiser", 5.0))
     return np.asarray(taps * _OVERSAMPLE, np.float32)

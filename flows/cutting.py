@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from editor.assemble import assemble
+from editor.assemble import assemble, slate_lines
 from editor.captions import SpokenLine, captions_for, write_srt, write_vtt
 from editor.contact_sheet import contact_sheet
 from editor.deliver import Chapter, deliver, export_stems
-from editor.loudness import finish_sound
+from editor.loudness import FinishedSound, finish_sound
 from editor.mix import Stems, mix
 from editor.otio_export import export_edl, export_fcp7xml, export_otio
-from editor.render import render_picture
+from editor.render import PictureReport, render_picture
 from editor.timeline import Caption, ClipMedia, PlacedSound, Timeline
 from flows.handover import DeliveryRecord, deliveries_before, remember_deliveries
 from flows.made import Delivered
@@ -32,7 +32,7 @@ from media.errors import MediaError, translate_os_errors
 from media.store import ContentStore, Entry
 from media.timebase import SAMPLE_RATE, samples_at
 from media.video import DELIVERY, DRAFT
-from storyboards.film import Film, FilmDeliverable, cut_of
+from storyboards.film import Film, FilmDeliverable, cut_of, film_shots
 
 __all__ = ["CutMaterial", "cut_film"]
 
@@ -189,34 +189,8 @@ class _Room:
         return captions_for(lines, lang=self.lang, fps=fps, num_frames=cut.num_frames)
 
     def _files(self, timeline: Timeline, work: Path) -> Delivered:
-        run, out = self.run, self.options.out
-        picture = work / "picture.mp4"
-        run.progress.stage("picture", 0)
-        report = run.recorder.task(
-            "cut picture",
-            f"{self.name} picture",
-            lambda: render_picture(
-                timeline,
-                ContentStore(self.options.store, "segments"),
-                picture,
-                encoding=self.encoding,
-                jobs=self.options.jobs,
-                should_stop=run.stop.is_set,
-                on_span=lambda done, total: run.progress.at("picture", done, total),
-            ),
-            {"deliverable": self.name, "frames": timeline.num_frames},
-        )()
-        sound = run.recorder.task(
-            "mix sound",
-            f"{self.name} sound",
-            lambda: finish_sound(
-                mix(timeline, work / "raw", speaking=self.material.native),
-                self.deliverable.loudness,
-                work / "finished",
-                with_stems=self.deliverable.stems,
-            ),
-            {"deliverable": self.name, "lufs": self.deliverable.loudness.lufs},
-        )()
+        picture, report, sound = self._picture_and_sound(timeline, work)
+        out = self.options.out
         film = deliver(
             timeline,
             picture,
@@ -236,7 +210,11 @@ class _Room:
             film=film,
             captions=self._caption_files(timeline),
             timelines=self._timeline_files(timeline),
-            contact_sheets=contact_sheet(timeline, out / f"{self.name}_contact.jpg"),
+            contact_sheets=contact_sheet(
+                timeline,
+                out / f"{self.name}_contact.jpg",
+                framings={shot.id: slate_lines(shot)[0] for shot in film_shots(self.film)},
+            ),
             stems=self._stem_files(sound.stems),
             size=timeline.size,
             fps=timeline.fps,
@@ -247,6 +225,44 @@ class _Room:
             segments_reused=report.reused,
             remarks=tuple(remarks),
         )
+
+    def _picture_and_sound(
+        self, timeline: Timeline, work: Path
+    ) -> tuple[Path, PictureReport, FinishedSound]:
+        """Both at once: mixing is mostly waiting for ffmpeg, and leaves the cores to the picture."""
+        run, target = self.run, self.deliverable.loudness
+        picture = work / "picture.mp4"
+        run.progress.stage("picture", 0)
+
+        def cut_picture() -> PictureReport:
+            return render_picture(
+                timeline,
+                ContentStore(self.options.store, "segments"),
+                picture,
+                encoding=self.encoding,
+                jobs=self.options.jobs,
+                should_stop=run.stop.is_set,
+                on_span=lambda done, total: run.progress.at("picture", done, total),
+            )
+
+        def mix_sound() -> FinishedSound:
+            stems = mix(timeline, work / "raw", speaking=self.material.native)
+            return finish_sound(stems, target, work / "finished", with_stems=self.deliverable.stems)
+
+        facts = {"deliverable": self.name, "frames": timeline.num_frames}
+        steps: dict[str, Work[PictureReport | FinishedSound]] = {
+            "picture": Work(
+                run.recorder.task("cut picture", f"{self.name} picture", cut_picture, facts)
+            ),
+            "sound": Work(run.recorder.task("mix sound", f"{self.name} sound", mix_sound, facts)),
+        }
+        outcome = run_all(steps, jobs=2, stop=run.stop)
+        for error in outcome.failed.values():
+            raise error
+        report, sound = outcome.done["picture"], outcome.done["sound"]
+        assert isinstance(report, PictureReport)
+        assert isinstance(sound, FinishedSound)
+        return picture, report, sound
 
     def _caption_files(self, timeline: Timeline) -> tuple[Path, ...]:
         writers = {"srt": write_srt, "vtt": write_vtt}

@@ -13,8 +13,7 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
-from scipy import fft
-from scipy.signal import butter, sosfilt
+import scipy
 
 from generator.sound.cues import CUES, Event, Texture
 from generator.sound.cues.grains import Mono, Rng, place
@@ -151,7 +150,7 @@ def _natural_s(call: _Call) -> float:
 
 
 def _ambience(call: _Call, n: int, rng: Rng) -> Audio:
-    period = fft.next_fast_len(min(n, int(_LOOP_S * SAMPLE_RATE)), real=True)
+    period = scipy.fft.next_fast_len(min(n, int(_LOOP_S * SAMPLE_RATE)), real=True)
     cue = CUES[call.name]
     if isinstance(cue, Texture):
         circle = cue.make(period, rng, call.pace)
@@ -179,14 +178,14 @@ def _repeated(cue: Event, period: int, rng: Rng, pace: float) -> Audio:
 def _far_away(circle: Audio) -> Audio:
     """Through air and off walls: highs gone, a wash of reflections added, still circular."""
     n = circle.shape[1]
-    frequency = fft.rfftfreq(n, 1 / SAMPLE_RATE)
+    frequency = scipy.fft.rfftfreq(n, 1 / SAMPLE_RATE)
     time_s = np.arange(min(n, SAMPLE_RATE)) / SAMPLE_RATE
     wash = np.random.default_rng(11).standard_normal((2, len(time_s))) * np.exp(-time_s / 0.22)
     wash *= 0.6 / np.sqrt((wash**2).sum(axis=1, keepdims=True))
     wash[:, 0] += 0.7
-    spectrum = fft.rfft(circle, axis=1) * fft.rfft(wash.astype(np.float32), n, axis=1)
+    spectrum = scipy.fft.rfft(circle, axis=1) * scipy.fft.rfft(wash.astype(np.float32), n, axis=1)
     spectrum /= 1 + (frequency / 1700) ** 2
-    return np.asarray(fft.irfft(spectrum, n, axis=1), np.float32)
+    return np.asarray(scipy.fft.irfft(spectrum, n, axis=1), np.float32)
 
 
 def _unrolled(circle: Audio, n: int, rng: Rng) -> Audio:
@@ -214,14 +213,14 @@ def _effect(call: _Call, n: int, rng: Rng) -> Audio:
     cue = CUES[call.name]
     natural = round(_natural_s(call) * SAMPLE_RATE)
     if isinstance(cue, Texture):
-        sound = cue.make(fft.next_fast_len(max(n, 4800), real=True), rng, call.pace)[:, :n]
+        sound = cue.make(scipy.fft.next_fast_len(max(n, 4800), real=True), rng, call.pace)[:, :n]
         sound = _edges(sound, 0.15)
     else:
         sound = _struck(cue, n, rng, call.pace)
         sound = _edges(sound, 0.0, 0.03 if n < natural else 0.005)
     if call.is_far:
-        low = butter(2, 1700, fs=SAMPLE_RATE, output="sos")
-        sound = sosfilt(low, sound, axis=1).astype(np.float32)
+        low = scipy.signal.butter(2, 1700, fs=SAMPLE_RATE, output="sos")
+        sound = scipy.signal.sosfilt(low, sound, axis=1).astype(np.float32)
     peak = max(float(np.abs(sound).max(initial=0.0)), 1e-9)
     return np.asarray(sound * np.float32(gain(EFFECT_PEAK_DBFS + call.gain_db) / peak), np.float32)
 

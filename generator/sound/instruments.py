@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from generator.sound.cues.grains import Mono, Rng, burst
 from media.timebase import SAMPLE_RATE
@@ -55,11 +55,11 @@ def guitar(pitch: int, seconds: float, rng: Rng) -> Mono:
     period = round(SAMPLE_RATE / _hertz(pitch))
     n = int((seconds + 0.4) * SAMPLE_RATE)
     pluck = np.zeros(n)
-    noise = lfilter([0.09], [1, -1.4, 0.49], rng.uniform(-1, 1, period))
+    noise = scipy.signal.lfilter([0.09], [1, -1.4, 0.49], rng.uniform(-1, 1, period))
     pluck[:period] = noise - noise.mean()
     loop = np.zeros(period + 2)
     loop[0], loop[period], loop[period + 1] = 1, -0.498, -0.498
-    note = lfilter([1.0], loop, pluck).astype(np.float32)
+    note = scipy.signal.lfilter([1.0], loop, pluck).astype(np.float32)
     note[:192] *= np.linspace(0, 1, 192, dtype=np.float32)
     return _released(note / max(float(np.abs(note).max()), 1e-9), 0.25) * np.float32(0.8)
 

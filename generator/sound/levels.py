@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from media.timebase import SAMPLE_RATE
 
@@ -28,7 +28,7 @@ def loudness_lufs(audio: Audio) -> float:
 
     Sounds shorter than one 400 ms block are measured as one block of their own length.
     """
-    weighted = lfilter(*_K_WEIGHTING, audio.astype(np.float64), axis=-1)
+    weighted = scipy.signal.lfilter(*_K_WEIGHTING, audio.astype(np.float64), axis=-1)
     power = np.einsum("cn,cn->n", weighted, weighted)
     hops = len(power) // _HOP
     if hops < 4:

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from generator.sound.cues.grains import Mono, Rng, place
 from generator.sound.instruments import INSTRUMENTS, hat, kick, tom
@@ -300,14 +300,14 @@ def _reverberate(stage: Audio, fall_s: float) -> None:
     hall[:, : int(0.012 * SAMPLE_RATE)] = 0
     hall *= 0.32 / np.sqrt((hall**2).sum(axis=1, keepdims=True))
     block = 2**18
-    size = fft.next_fast_len(block + tail, real=True)
-    frequency = fft.rfftfreq(size, 1 / SAMPLE_RATE)
-    response = fft.rfft(hall, size, axis=1) / (1 + (frequency / 3500) ** 2)
+    size = scipy.fft.next_fast_len(block + tail, real=True)
+    frequency = scipy.fft.rfftfreq(size, 1 / SAMPLE_RATE)
+    response = scipy.fft.rfft(hall, size, axis=1) / (1 + (frequency / 3500) ** 2)
     response = response.astype(np.complex64)
     carry = np.zeros((2, size), np.float32)
     for start in range(0, stage.shape[1], block):
         dry = stage[:, start : start + block]
-        wet = fft.irfft(fft.rfft(dry, size, axis=1) * response, size, axis=1)
+        wet = scipy.fft.irfft(scipy.fft.rfft(dry, size, axis=1) * response, size, axis=1)
         wet += carry
         carry = np.concatenate([wet[:, block:], np.zeros((2, block), np.float32)], axis=1)
         dry += wet[:, : dry.shape[1]]

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import espeakng_loader
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
 from generator.sound.levels import Audio, gain, set_loudness
 from media.errors import MediaError
@@ -274,15 +274,17 @@ def _as_delivered(voice: Voice, delivery: str) -> Voice:
 def _speak_once(line: str, voice: Voice, engine_voice: str) -> Speech:
     engine = _run_child(line, voice, engine_voice)
     ratio = Fraction(SAMPLE_RATE, engine.sample_rate)
-    dry = resample_poly(engine.pcm, ratio.numerator, ratio.denominator)
+    dry = scipy.signal.resample_poly(engine.pcm, ratio.numerator, ratio.denominator)
     # Below 90 Hz there is only rumble; above 9 kHz only the engine's hiss.
-    dry = sosfilt(butter(2, [90, 9000], "bandpass", fs=SAMPLE_RATE, output="sos"), dry)
+    dry = scipy.signal.sosfilt(
+        scipy.signal.butter(2, [90, 9000], "bandpass", fs=SAMPLE_RATE, output="sos"), dry
+    )
     first, last = _voiced_range(dry)
     if last <= first:
         return Speech(np.zeros((1, int(0.4 * SAMPLE_RATE)), np.float32), ())
     dry = _fade(dry[first:last])
     words = _words(line, engine, first / SAMPLE_RATE, (last - first) / SAMPLE_RATE)
-    wet = fftconvolve(dry, _room())
+    wet = scipy.signal.fftconvolve(dry, _room())
     return Speech(wet.astype(np.float32)[np.newaxis], words)
 
 
@@ -348,7 +350,9 @@ def _room() -> Audio:
     time_s = np.arange(length) / SAMPLE_RATE
     tail = np.random.default_rng(7).standard_normal(length) * np.exp(-time_s / 0.028)
     tail[: int(0.004 * SAMPLE_RATE)] = 0
-    tail = sosfilt(butter(1, [250, 4500], "bandpass", fs=SAMPLE_RATE, output="sos"), tail)
+    tail = scipy.signal.sosfilt(
+        scipy.signal.butter(1, [250, 4500], "bandpass", fs=SAMPLE_RATE, output="sos"), tail
+    )
     room = tail * (gain(-17) / float(np.sqrt((tail**2).sum())))
     room *= np.minimum(1, np.linspace(8, 0, length))
     room[0] = 1

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import fft
 
 from media.timebase import SAMPLE_RATE
 
@@ -22,12 +22,12 @@ Rng = np.random.Generator
 
 def noise(n: int, rng: Rng, *bands: tuple[float, float, float], channels: int = 2) -> Mono:
     """`(channels, n)` circular noise of unit RMS; each band is (low Hz, high Hz, gain)."""
-    frequency = fft.rfftfreq(n, 1 / SAMPLE_RATE).astype(np.float32)
+    frequency = scipy.fft.rfftfreq(n, 1 / SAMPLE_RATE).astype(np.float32)
     shape = np.zeros_like(frequency)
     for low, high, amount in bands:
         shape += np.float32(amount) * band(frequency, low, high)
     spectrum = rng.standard_normal((channels, 2, len(frequency)), dtype=np.float32)
-    sound = fft.irfft((spectrum[:, 0] + 1j * spectrum[:, 1]) * shape, n, axis=-1)
+    sound = scipy.fft.irfft((spectrum[:, 0] + 1j * spectrum[:, 1]) * shape, n, axis=-1)
     return np.asarray(sound / max(float(sound.std()), 1e-9), np.float32)
 
 
