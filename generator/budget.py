@@ -1,0 +1,68 @@
+"""The caps of a film: what a plan may spend, settled before anything is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from generator.plan import Plan, ShotJob, total_quote
+from media.errors import BudgetError
+from storyboards.schema import Budget
+
+__all__ = ["Allowance", "require_budget"]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Jobs that may be rendered, and those held back, both in the order of `plan.missing`."""
+
+    jobs: tuple[ShotJob, ...]
+    held: tuple[ShotJob, ...]
+
+
+def require_budget(plan: Plan, budget: Budget, *, spent_usd: float = 0.0) -> Allowance:
+    """What fits the caps; BudgetError when the storyboard says to stop, or nothing fits.
+
+    With `hold`, jobs are taken in film order as long as they fit; one that does not fit is held
+    back, and so is every take that goes on from it, while later and cheaper ones may still go.
+    """
+    missing = plan.missing
+    total = total_quote(missing)
+    over = _over(budget, spent_usd + total.usd, total.gpu_seconds, spent_usd)
+    if not over:
+        return Allowance(missing, ())
+    if budget.on_exceed == "stop":
+        raise BudgetError(
+            over,
+            where=plan.film.path.name,
+            todo="raise the budget, shorten the film or choose a cheaper backend",
+        )
+    jobs: list[ShotJob] = []
+    held: dict[str, ShotJob] = {}
+    usd, gpu_seconds = spent_usd, 0.0
+    for job in missing:
+        next_usd, next_gpu = usd + job.quote.usd, gpu_seconds + job.quote.gpu_seconds
+        if job.waits_for in held or not _affordable(job, budget, next_usd, next_gpu):
+            held[job.key] = job
+            continue
+        jobs.append(job)
+        usd, gpu_seconds = next_usd, next_gpu
+    if not jobs:
+        raise BudgetError(over, where=plan.film.path.name, todo="raise the budget")
+    return Allowance(tuple(jobs), tuple(held.values()))
+
+
+def _affordable(job: ShotJob, budget: Budget, usd: float, gpu_seconds: float) -> bool:
+    free = job.quote.usd == 0 and job.quote.gpu_seconds == 0
+    return free or not _over(budget, usd, gpu_seconds, 0.0)
+
+
+def _over(budget: Budget, usd: float, gpu_seconds: float, spent_usd: float) -> str:
+    """Which cap is exceeded, in words, or nothing."""
+    # A cent's thousandth and a GPU second's: sums of floats must not miss a cap they just meet.
+    if budget.usd is not None and usd > budget.usd + 1e-5 and usd > spent_usd:
+        before = f", {spent_usd:.2f} of it already spent" if spent_usd else ""
+        return f"the film costs {usd:.2f} USD{before}; the cap is {budget.usd:.2f} USD"
+    if budget.gpu_minutes is not None and gpu_seconds > budget.gpu_minutes * 60 + 1e-3:
+        minutes = gpu_seconds / 60
+        return f"the film needs {minutes:.1f} GPU minutes; the cap is {budget.gpu_minutes:g}"
+    return ""
