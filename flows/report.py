@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -24,7 +24,8 @@ from PIL import Image
 
 from flows.made import Delivered, MadeFilm
 from generator.backends.base import Backend, Quote
-from generator.plan import Plan, ShotJob
+from generator.backends.registry import backend_named
+from generator.plan import Plan, ShotJob, total_quote
 from media.errors import MediaError
 from media.files import write_atomic
 from media.timebase import timecode
@@ -42,7 +43,7 @@ STILL_WIDTH = 640
 
 @dataclass(frozen=True, slots=True)
 class _ShotRow:
-    """A shot of the table; `job` is None for own footage and for a shot that was not asked for."""
+    """A shot of the table; `job` is that of its picked take, None when it was not asked for."""
 
     shot: Shot
     starts: str
@@ -76,8 +77,6 @@ class _Note:
 def write_report(made: MadeFilm) -> Path:
     """Write the report of `made` to `made.report`, whole or not at all, and return its path."""
     page = _desk(made.report.parent).get_template("film.html.j2")
-    quotes = [job.quote for job in made.plan.jobs]
-    ahead = [job.quote for job in made.plan.jobs if job.state != "cached"]
     text = page.render(
         made=made,
         film=made.film,
@@ -85,10 +84,10 @@ def write_report(made: MadeFilm) -> Path:
         scenes=_scenes(made.film, made.plan),
         losses=_losses(made.plan),
         adjustments=_adjustments(made.plan),
-        remarks=_remarks(made.deliveries),
+        remarks=_remarks(made.plan, made.deliveries),
         backends=_backends(made.plan),
-        whole=_total(quotes),
-        spent=_total(ahead),
+        whole=_whole_quote(made.plan.jobs),
+        spent=total_quote(made.plan.jobs),
         running_s=max((delivered.seconds for delivered in made.deliveries), default=0.0),
         written=datetime.now(UTC),
     )
@@ -194,32 +193,32 @@ def _scenes(film: Film, plan: Plan) -> list[tuple[Scene, list[_ShotRow]]]:
     }
     takes: dict[str, list[ShotJob]] = {}
     for job in plan.jobs:
-        takes.setdefault(job.shot, []).append(job)
+        takes.setdefault(job.shot_id, []).append(job)
 
     def row(shot: Shot) -> _ShotRow:
         jobs = takes.get(shot.id, [])
-        picked = next((job for job in jobs if job.key == plan.picked.get(shot.id)), None)
-        quote_ = _total([job.quote for job in jobs])
-        return _ShotRow(shot, starts[shot.id], picked, len(jobs), quote_)
+        picked = next((job for job in jobs if job.take == plan.picked.get(shot.id)), None)
+        return _ShotRow(shot, starts[shot.id], picked, len(jobs), _whole_quote(jobs))
 
     return [(scene, [row(shot) for shot in scene.shots]) for scene in film.scenes]
 
 
 def _losses(plan: Plan) -> list[_Note]:
-    said = [(loss.field, loss.reason, job.shot) for job in plan.jobs for loss in job.losses]
-    return _gathered(said)
+    of_film = [(loss.field, loss.reason, "the film") for loss in plan.losses]
+    of_shots = [(loss.field, loss.reason, job.shot_id) for job in plan.jobs for loss in job.losses]
+    return _gathered(of_film + of_shots)
 
 
 def _adjustments(plan: Plan) -> list[_Note]:
-    return _gathered([("", text, job.shot) for job in plan.jobs for text in job.adjustments])
+    return _gathered([("", text, job.shot_id) for job in plan.jobs for text in job.adjustments])
 
 
-def _remarks(deliveries: Sequence[Delivered]) -> list[_Note]:
+def _remarks(plan: Plan, deliveries: Sequence[Delivered]) -> list[_Note]:
     notes = _gathered(
         [("", text, f"{each.name} {each.lang}") for each in deliveries for text in each.remarks]
     )
     everywhere = len(deliveries)
-    return [
+    return [_Note("", text, ()) for text in plan.notes] + [
         _Note("", note.text, () if len(note.holds_for) == everywhere else note.holds_for)
         for note in notes
     ]
@@ -233,18 +232,14 @@ def _gathered(said: Iterable[tuple[str, str, str]]) -> list[_Note]:
     return [_Note(subject, text, tuple(each)) for (subject, text), each in notes.items()]
 
 
-def _backends(plan: Plan) -> Mapping[str, tuple[Backend, int]]:
-    """Each backend of the plan with the number of its shots."""
-    used: dict[str, tuple[Backend, set[str]]] = {}
+def _backends(plan: Plan) -> list[tuple[Backend, str, int]]:
+    """Each backend of the plan, the revision that was planned with, and how many shots it has."""
+    shots: dict[tuple[str, str], set[str]] = {}
     for job in plan.jobs:
-        used.setdefault(job.backend.id, (job.backend, set()))[1].add(job.shot)
-    return {name: (backend, len(shots)) for name, (backend, shots) in used.items()}
+        shots.setdefault((job.backend, job.revision), set()).add(job.shot_id)
+    return [(backend_named(id), revision, len(of)) for (id, revision), of in shots.items()]
 
 
-def _total(quotes: Iterable[Quote]) -> Quote:
-    every = tuple(quotes)
-    return Quote(
-        usd=sum(each.usd for each in every),
-        gpu_seconds=sum(each.gpu_seconds for each in every),
-        cpu_seconds=sum(each.cpu_seconds for each in every),
-    )
+def _whole_quote(jobs: Iterable[ShotJob]) -> Quote:
+    """What the jobs cost when none of them is there; a key that several share is paid once."""
+    return total_quote([replace(job, state="new") for job in jobs])

@@ -13,14 +13,26 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
+from flows import report
 from flows.made import Delivered, MadeFilm
 from flows.report import write_report
-from generator.backends.base import Capabilities, FrameRule, Licence, Loss, Quote
-from generator.plan import Plan
+from generator.backends.base import (
+    Capabilities,
+    Description,
+    FrameRule,
+    Licence,
+    Loss,
+    Quote,
+    RenderRequest,
+)
+from generator.plan import Plan, ShotJob
+from generator.requests import raster_of
 from media.errors import StoreError
 from media.video import DRAFT, write_video
+from storyboards.fields import Angle, ShotSize
 from storyboards.film import Film, film_shots
 from storyboards.resolve import load_film
+from storyboards.shot_schema import Camera
 
 STORYBOARD = """\
 version: 1
@@ -99,7 +111,7 @@ def make(tmp_path: Path) -> Callable[..., MadeFilm]:
     return make_film
 
 
-def backend(name: str = "animatic", **licence: Any) -> Any:
+def backend(**licence: Any) -> Any:
     capabilities = Capabilities(
         tasks=frozenset({"text"}),
         max_references={},
@@ -122,30 +134,47 @@ def backend(name: str = "animatic", **licence: Any) -> Any:
         usd_per_second=0.0,
         gpu_seconds_per_second=0.0,
     )
-    return SimpleNamespace(id=name, revision=f"{name}-7", capabilities=capabilities)
+    return SimpleNamespace(id="painter", revision="7", capabilities=capabilities)
 
 
-def job(shot: str, **changes: Any) -> Any:
+@pytest.fixture(autouse=True)
+def _painter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "backend_named", lambda id: backend())
+
+
+def job(shot: str, **changes: Any) -> ShotJob:
+    request = RenderRequest(
+        prompt="",
+        negative="",
+        seed=4711,
+        size=(128, 72),
+        fps=Fraction(24),
+        num_frames=48,
+        profile="standard",
+        description=Description("", "", ShotSize.MS, Angle.EYE, Camera(), 1),
+    )
     facts: dict[str, Any] = {
-        "shot": shot,
+        "shot_id": shot,
         "take": 1,
-        "backend": backend(),
-        "request": SimpleNamespace(seed=4711),
+        "backend": "painter",
+        "revision": "painter-7",
+        "request": request,
         "key": f"key of {shot}",
+        "num_frames": 48,
         "state": "cached",
-        "reason": "",
+        "stale_reason": "",
         "quote": Quote(),
         "adjustments": (),
         "losses": (),
+        "waits_for": "",
     }
-    return SimpleNamespace(**{**facts, **changes})
+    return ShotJob(**{**facts, **changes})
 
 
-def plan_of(film: Film, *jobs: Any) -> Plan:
+def plan_of(film: Film, *jobs: ShotJob, **changes: Any) -> Plan:
     jobs = jobs or tuple(job(shot.id) for shot in film_shots(film))
-    picked = {each.shot: each.key for each in jobs}
-    plan: Any = SimpleNamespace(film=film, jobs=tuple(jobs), picked=picked)
-    return plan
+    picked = {each.shot_id: each.take for each in jobs}
+    return replace(Plan(film, raster_of(film), jobs, picked, (), ()), **changes)
 
 
 def delivered(out: Path, film: str = "HBR_master_en.mp4", **changes: Any) -> Delivered:
@@ -176,7 +205,7 @@ def test_the_page_says_what_was_made(make: Callable[..., MadeFilm]) -> None:
     for words in (
         "The Harbour", "HBR", "2 in 1 scene", "1 made, 1 kept", "1.8× real time", "sc010",
         "EXT. HARBOUR - DAWN", "sh0020", "Boats come home.", "seed 4711", "00:00:03:12",
-        "−14.1 LUFS", "true peak −1.2 dB", "$12.00", "animatic-7", "Apache-2.0", "animatic",
+        "−14.1 LUFS", "true peak −1.2 dB", "$12.00", "painter-7", "Apache-2.0", "painter",
     ):  # fmt: skip
         assert words in page.words, words
 
@@ -206,7 +235,7 @@ def test_words_of_people_never_become_markup(make: Callable[..., MadeFilm]) -> N
         job(
             shot.id,
             state="stale",
-            reason=f"{evil} changed",
+            stale_reason=f"{evil} changed",
             losses=(Loss(evil, evil),),
             adjustments=(evil,),
         )
@@ -277,8 +306,12 @@ def test_losses_are_said_once_for_all_their_shots(make: Callable[..., MadeFilm])
     made = make()
     loss = Loss("cast.ana.lora", "adapter weights need a model")
     jobs = [job(shot.id, losses=(loss,)) for shot in film_shots(made.film)]
-    page = Page(write_report(replace(made, plan=plan_of(made.film, *jobs))))
+    of_film = (Loss("finish.grain", "no grain is added"),)
+    plan = plan_of(made.film, *jobs, losses=of_film, notes=("a pick no longer counts",))
+    page = Page(write_report(replace(made, plan=plan)))
     assert page.words.count(loss.reason) == 1
+    assert "no grain is added" in page.words
+    assert "a pick no longer counts" in page.words
     assert "sc010/sh0010, sc010/sh0020" in page.words
     assert "Nothing was left out" not in page.words
     assert "Nothing was left out" in Page(write_report(make())).words
@@ -312,13 +345,13 @@ def test_quotes_count_every_take_and_spend_only_what_was_missing(
     assert "2 of 2" in page.words
 
 
-def test_licence_terms_are_said(make: Callable[..., MadeFilm]) -> None:
+def test_licence_terms_are_said(
+    make: Callable[..., MadeFilm], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = make()
-    strict = backend(
-        "painter", id="Painter-1", revenue_cap_usd=10_000_000, excluded_territories=("EU",)
-    )
-    jobs = [job(shot.id, backend=strict) for shot in film_shots(made.film)]
-    words = Page(write_report(replace(made, plan=plan_of(made.film, *jobs)))).words
+    strict = backend(id="P-1", revenue_cap_usd=10_000_000, excluded_territories=("EU",))
+    monkeypatch.setattr(report, "backend_named", lambda id: strict)
+    words = Page(write_report(made)).words
     assert "up to $10,000,000 of revenue" in words
     assert "not in EU" in words
 
