@@ -190,3 +190,12 @@ def test_a_damaged_take_is_named(tmp_path: Path, store: ContentStore) -> None:
     other.path.write_bytes(b"no film")
     with pytest.raises(MediaError, match="take1"):
         render_picture(timeline, store, tmp_path / "film.mp4", encoding=DRAFT)
+
+
+def test_pieces_of_one_frame_join(tmp_path: Path, store: ContentStore) -> None:
+    takes = [make_take(tmp_path, index, index + 1) for index in range(5)]
+    timeline = cut_together(takes * 3, [None] * 15)
+    out, _, _ = render(timeline, store, tmp_path)
+    shown = [colour_at(frame) for chunk in read_frames(out) for frame in chunk]
+    expected = [COLOURS[index] for _ in range(3) for index in range(5) for _ in range(index + 1)]
+    assert all(near(got, want) for got, want in zip(shown, expected, strict=True))
