@@ -1,0 +1,306 @@
+"""The animatic: every shot as a moving 2.5D picture, with no weights, no GPU and no network.
+
+A place (layers, a plate, or a backdrop painted from the slugline) and the cast (their pictures,
+or drawn stand-ins) stand in metres in front of a pinhole camera that makes the storyboard's own
+move. Pictures that must stand at a frame do so to the pixel. Sound, slate and titles are made
+elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+
+from generator.backends.animatic_art.brush import Patch, draw_patches, lift_patches
+from generator.backends.animatic_art.keys import HeldPicture, cover
+from generator.backends.animatic_art.scene import Scene, build_scene, frame_of, picture_of
+from generator.backends.base import (
+    Capabilities,
+    FrameRule,
+    Frames,
+    KeyPicture,
+    Licence,
+    Loss,
+    Quote,
+    Reference,
+    Rendered,
+    RenderRequest,
+    RenderTools,
+    Snapped,
+)
+from media.errors import CancelledError, RefusalError, RenderError
+from media.video import last_frame
+
+__all__ = ["Animatic"]
+
+_CHUNK = 16
+_KNOWN_OPTIONS = ("horizon",)
+_CAPABILITIES = Capabilities(
+    tasks=frozenset({"text", "first_frame", "last_frame", "keyframes", "references", "extend"}),
+    max_references={"image": 64, "video": 0, "audio": 0},
+    max_key_pictures=18,
+    keyframe_positions="any",
+    camera="exact",
+    motion_areas=12,
+    extension="last_frame",
+    native_audio=False,
+    audio_rate=0,
+    frame_rule=FrameRule(),
+    size_multiple=2,
+    max_size=(4096, 4096),
+    fps=(),
+    seeded=True,
+    shots_per_generation=1,
+    loras=False,
+    edit=frozenset(),
+    licence=Licence("Apache-2.0"),
+    usd_per_second=0.0,
+    gpu_seconds_per_second=0.0,
+)
+_UNUSED_ROLES = {
+    "style": ("look.refs", "the animatic grades from the look's words, not from style pictures"),
+    "voice": ("voice.ref", "the animatic makes no sound; dialogue is spoken by the sound module"),
+    "motion": ("motion_from", "the animatic cannot take movement over from footage"),
+    "sheet": ("refs", "the animatic uses one view of a character, not a sheet of views"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Animatic:
+    """The embedded default backend."""
+
+    id: str = "animatic"
+    revision: str = "1"
+    capabilities: Capabilities = field(default=_CAPABILITIES, repr=False)
+
+    def snap(self, request: RenderRequest) -> Snapped:
+        """The request that can be drawn, and by name whatever of it is not."""
+        _require_drawable(request)
+        losses: list[Loss] = []
+        references = _used_references(request.references, losses)
+        keys = tuple(sorted(request.key_pictures, key=lambda key: key.frame))
+        if len(keys) > _CAPABILITIES.max_key_pictures:
+            most = _CAPABILITIES.max_key_pictures
+            losses.append(Loss("frames.mid", f"at most {most} key pictures, {len(keys)} are asked"))
+            keys = _evenly(keys, most)
+        losses += _other_losses(request)
+        size = _allowed_size(request.size)
+        adjustments = (
+            (f"size {_by(request.size)} becomes {_by(size)}",) if size != request.size else ()
+        )
+        snapped = replace(
+            request,
+            size=size,
+            references=references,
+            key_pictures=keys,
+            motion=request.motion[: _CAPABILITIES.motion_areas],
+            negative="",
+            edit=None,
+            audio="none",
+            audio_sha256="",
+            loras=(),
+            options=tuple(pair for pair in request.options if pair[0] in _KNOWN_OPTIONS),
+        )
+        return Snapped(snapped, adjustments, tuple(dict.fromkeys(losses)))
+
+    def quote(self, request: RenderRequest) -> Quote:
+        """Seconds of one core: measured at 1280x720, in proportion to the pixels."""
+        share = request.size[0] * request.size[1] / (1280 * 720)
+        return Quote(cpu_seconds=round((0.9 + request.num_frames / 55) * max(share, 0.05), 3))
+
+    def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
+        """Start drawing. Missing files are said now; the scene is built with the first chunk."""
+        _require_files(request, tools)
+        _stop_if_asked(tools)
+        held = [0]
+        return Rendered(
+            frames=_frames(request, tools, held),
+            num_frames=request.num_frames,
+            fps=request.fps,
+            size=request.size,
+            seed=request.seed,
+            revision=self.revision,
+            versions={"opencv": str(cv2.__version__), "numpy": str(np.__version__)},
+            licence=_CAPABILITIES.licence.id,
+            peak_memory_mb=lambda: held[0] / 2**20,
+        )
+
+
+def _frames(request: RenderRequest, tools: RenderTools, held: list[int]) -> Iterator[Frames]:
+    # One thread a shot, several shots at a time, uses a machine best.
+    cv2.setNumThreads(1)
+    keys = _held_pictures(request, tools)
+    board = keys[0].picture if _is_board(request) else None
+    _stop_if_asked(tools)
+    scene = build_scene(request, tools.assets, board)
+    width, height = request.size
+    held[0] = scene.num_bytes() + _CHUNK * width * height * 3
+    patches = _patches(request, tools, scene, keys)
+    for first in range(0, request.num_frames, _CHUNK):
+        chunk = np.empty((min(_CHUNK, request.num_frames - first), height, width, 3), np.uint8)
+        for index in range(len(chunk)):
+            _stop_if_asked(tools)
+            at = first + index
+            frame = frame_of(scene, keys, at, request)
+            if patches and not any(key.frame == at for key in keys):
+                frame = frame.copy()
+                progress = at / max(1, request.num_frames - 1)
+                draw_patches(frame, patches, scene.pose_at(at), progress)
+            cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB, dst=chunk[index])
+            tools.on_step(at + 1, request.num_frames)
+        yield chunk
+
+
+def _patches(
+    request: RenderRequest, tools: RenderTools, scene: Scene, keys: Sequence[HeldPicture]
+) -> tuple[Patch, ...]:
+    travelling = [area for area in request.motion if len(area.trajectory) > 1]
+    if not travelling:
+        return ()
+    masks = {
+        area.mask_sha256: picture_of(tools.assets, area.mask_sha256)
+        for area in travelling
+        if area.mask_sha256
+    }
+    first = frame_of(scene, keys, 0, request)
+    return lift_patches(travelling, masks, first, scene.pose_at(0), scene.depth_m)
+
+
+def _is_board(request: RenderRequest) -> bool:
+    """A first frame alone: the whole shot is a move over that picture."""
+    keys = request.key_pictures
+    return (
+        request.continue_from is None
+        and len(keys) == 1
+        and keys[0].frame == 0
+        and keys[0].strength >= 1
+    )
+
+
+def _held_pictures(request: RenderRequest, tools: RenderTools) -> list[HeldPicture]:
+    """Key pictures, and the last frame of the take that this one continues."""
+    held = {
+        key.frame: HeldPicture(
+            key.frame, cover(picture_of(tools.assets, key.sha256), request.size), key.strength
+        )
+        for key in request.key_pictures
+    }
+    if request.continue_from is not None:
+        take = tools.takes[request.continue_from.take_key]
+        picture = cv2.cvtColor(last_frame(take.picture), cv2.COLOR_RGB2RGBA)
+        held[0] = HeldPicture(0, cover(np.asarray(picture, np.uint8), request.size), 1.0)
+    return [held[frame] for frame in sorted(held)]
+
+
+def _require_drawable(request: RenderRequest) -> None:
+    most = _CAPABILITIES.frame_rule.maximum
+    if not 1 <= request.num_frames <= most:
+        raise RefusalError(
+            f"expected 1 to {most} frames, got {request.num_frames}",
+            todo="split the shot and join the parts with join: {mode: extend}",
+        )
+    if min(request.size) < 16:
+        raise RefusalError(f"expected a frame of at least 16x16, got {_by(request.size)}")
+    for key in request.key_pictures:
+        if not 0 <= key.frame < request.num_frames:
+            raise RefusalError(
+                f"expected key pictures from frame 0 to {request.num_frames - 1}, "
+                f"got one at {key.frame}",
+                todo="move frames.mid inside the shot, or make the shot longer",
+            )
+
+
+def _used_references(
+    references: Sequence[Reference], losses: list[Loss]
+) -> tuple[Reference, ...]:
+    used = []
+    for reference in references:
+        role = _UNUSED_ROLES.get(reference.role)
+        if role is None and reference.kind != "image":
+            role = ("refs", f"the animatic draws from pictures, not from {reference.kind}")
+        if role is None:
+            used.append(reference)
+            continue
+        name, reason = role
+        cast = f"cast.{reference.subject}." if reference.subject and "." not in name else ""
+        if reference.role == "voice" and reference.subject:
+            cast = f"cast.{reference.subject}."
+        losses.append(Loss(cast + name, reason))
+    most = _CAPABILITIES.max_references["image"]
+    if len(used) > most:
+        losses.append(Loss("refs", f"at most {most} pictures are read, {len(used)} are given"))
+    return tuple(used[:most])
+
+
+def _other_losses(request: RenderRequest) -> list[Loss]:
+    losses = []
+    if request.negative:
+        losses.append(Loss("negative", "nothing is invented here that words could keep away"))
+    if request.edit is not None:
+        losses.append(Loss("edit", "the animatic cannot change a take; the shot is drawn anew"))
+    if request.audio == "native":
+        losses.append(Loss("audio", "the animatic makes no sound; the sound module does"))
+    if request.audio == "driven":
+        losses.append(Loss("dialogue.audio", "the animatic moves heads in time, not lips to sound"))
+    losses += [
+        Loss(f"cast.{lora.subject}.lora" if lora.subject else "lora", "the animatic has no weights")
+        for lora in request.loras
+    ]
+    most = _CAPABILITIES.motion_areas
+    if len(request.motion) > most:
+        losses.append(Loss("motion", f"at most {most} areas, {len(request.motion)} are given"))
+    if any(not area.trajectory for area in request.motion) and request.description.camera.move:
+        losses.append(Loss("motion.static", "the camera's move carries still areas along"))
+    if request.continue_from is not None and request.continue_from.tail_frames > 1:
+        losses.append(Loss("join.overlap", "the animatic goes on from the last frame alone"))
+    losses += [
+        Loss(f"options.{name}", f"unknown here; known: {', '.join(_KNOWN_OPTIONS)}")
+        for name, _ in request.options
+        if name not in _KNOWN_OPTIONS
+    ]
+    return losses
+
+
+def _require_files(request: RenderRequest, tools: RenderTools) -> None:
+    wanted = [key.sha256 for key in request.key_pictures]
+    wanted += [place.sha256 for place in request.description.placements if place.sha256]
+    wanted += [ref.sha256 for ref in request.references if ref.role in ("plate", "layer")]
+    wanted += [area.mask_sha256 for area in request.motion if area.mask_sha256]
+    missing = [sha256 for sha256 in wanted if sha256 not in tools.assets]
+    if missing:
+        raise RenderError(
+            f"expected {len(set(wanted))} pictures, {len(set(missing))} were not handed over "
+            f"(first: {missing[0][:12]})",
+            todo="run the checks on the storyboard again",
+        )
+    continued = request.continue_from
+    if continued is not None and continued.take_key not in tools.takes:
+        raise RenderError(
+            f"the take {continued.take_key[:12]} that this one continues was not handed over",
+            todo="render the earlier shot first",
+        )
+
+
+def _allowed_size(size: tuple[int, int]) -> tuple[int, int]:
+    limit, multiple = _CAPABILITIES.max_size, _CAPABILITIES.size_multiple
+    scale = min(1.0, limit[0] / size[0], limit[1] / size[1])
+    width, height = (max(multiple, int(edge * scale) // multiple * multiple) for edge in size)
+    return width, height
+
+
+def _evenly(keys: tuple[KeyPicture, ...], most: int) -> tuple[KeyPicture, ...]:
+    """The first, the last, and others evenly between them."""
+    picked = {round(index * (len(keys) - 1) / (most - 1)) for index in range(most)}
+    return tuple(keys[index] for index in sorted(picked))
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _stop_if_asked(tools: RenderTools) -> None:
+    if tools.should_stop():
+        raise CancelledError("cancelled while drawing the animatic")

@@ -1,0 +1,1 @@
+"""How the animatic draws: staging, camera, places, figures and the frames themselves."""
