@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from editor.timeline import Caption, Clip, ClipMedia, Edge, Overlay, PlacedSound, Slate, Timeline
 from editor.timeline_problems import timeline_problems
@@ -27,11 +27,13 @@ def assemble(
     lang: str,
     media: Mapping[str, ClipMedia],
     *,
-    slates: bool,
+    slates: Set[str],
     sounds: Sequence[PlacedSound] = (),
     captions: Sequence[Caption] = (),
 ) -> Timeline:
     """The deliverable's cut in `lang`, with the media of every shot by its id.
+
+    `slates` names the shots that carry their slate in the picture.
 
     MediaError names the first shot whose media is missing, too short or of another frame rate.
     Captions become words in the picture when the deliverable wants them burnt in.
@@ -72,7 +74,7 @@ def assemble_ahead(
     lang: str,
     media: Mapping[str, ClipMedia],
     *,
-    slates: bool,
+    slates: Set[str],
     captions: Sequence[Caption] = (),
 ) -> Timeline:
     """The cut while takes are still being made: stand-ins without a digest where none is yet.
@@ -108,7 +110,7 @@ def _require_media(shot: Shot, found: ClipMedia | None, film: Film) -> None:
         )
 
 
-def _clip(cut: Cut, index: int, media: Mapping[str, ClipMedia], slates: bool) -> Clip:
+def _clip(cut: Cut, index: int, media: Mapping[str, ClipMedia], slates: Set[str]) -> Clip:
     shot = cut.shots[index]
     lut = shot.look.lut if shot.look else None
     return Clip(
@@ -118,7 +120,7 @@ def _clip(cut: Cut, index: int, media: Mapping[str, ClipMedia], slates: bool) ->
         num_frames=shot.num_frames,
         head=_head(cut, index),
         tail_fade=_fade(shot.transition_out, shot),
-        slate=Slate(shot.id, slate_lines(shot)) if slates else None,
+        slate=Slate(shot.id, slate_lines(shot)) if shot.id in slates else None,
         lut=lut.path if lut else None,
         lut_digest=lut.sha256 if lut else "",
         lut_strength=shot.look.lut_strength if shot.look and lut else 1.0,
