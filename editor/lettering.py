@@ -57,10 +57,17 @@ def set_in_box(text: str, lang: str, box: tuple[int, int], largest: int, smalles
     A word is broken only when it is too long for a line in the smallest font. Lines come out
     about equally long. MediaError when there is too much text for the box.
     """
-    for font_px in range(largest, smallest - 1, -1):
-        setting = _set(text, lang, box[0], font_px, break_words=font_px == smallest)
+    fitting = _set(text, lang, box[0], smallest, break_words=True)
+    low, high = smallest + 1, largest
+    while low <= high:
+        font_px = (low + high) // 2
+        setting = _set(text, lang, box[0], font_px, break_words=False)
         if setting is not None and setting.height <= box[1]:
-            return setting
+            fitting, low = setting, font_px + 1
+        else:
+            high = font_px - 1
+    if fitting is not None and fitting.height <= box[1]:
+        return fitting
     raise MediaError(
         f"{len(text)} characters do not fit into {box[0]}x{box[1]} pixels",
         where=f"the words {text[:30]!r}",
