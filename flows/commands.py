@@ -20,8 +20,8 @@ from media.errors import UsageError
 from media.files import write_atomic
 
 if TYPE_CHECKING:
-    from flows.film import FilmOptions
     from flows.made import MadeFilm
+    from flows.options import FilmOptions
     from generator.plan import Plan
     from storyboards.film import Film
 
@@ -93,18 +93,21 @@ def plan(choice: Choice, settings: Settings) -> Plan:
     return plan_film(film, options_for(choice, settings, film))
 
 
-def plan_facts(planned: Plan) -> Mapping[str, Any]:
+def plan_facts(planned: Plan) -> dict[str, Any]:
     """The plan for programs."""
-    from generator.plan import plan_dict
+    from generator.plan_table import plan_dict
 
     return plan_dict(planned)
 
 
 def print_plan(planned: Plan, console: Console) -> None:
-    """The plan for people."""
-    from generator.plan_table import print_plan as print_table
+    """The plan and its loss report for people."""
+    from generator.plan_table import loss_report, plan_table
 
-    print_table(planned, console)
+    console.print(plan_table(planned))
+    losses = loss_report(planned)
+    if losses is not None:
+        console.print(losses)
 
 
 def make(
@@ -115,7 +118,8 @@ def make(
     With a Prefect server configured the run is a flow run there; otherwise the same code runs
     in this process at once.
     """
-    from flows.film import FilmRun, make_film
+    from flows.film import make_film
+    from flows.options import FilmRun
 
     recorded = bool(settings.server_url) and not choice.local
     made = []
@@ -170,8 +174,8 @@ def print_made(made: MadeFilm, console: Console) -> None:
 
     longest = max((one.seconds for one in made.deliveries), default=0.0)
     console.print(
-        f"{made.film.title}: {longest:.1f} s, {made.rendered} takes rendered, {made.reused} reused, "
-        f"in {made.wall_seconds:.1f} s",
+        f"{made.film.title}: {longest:.1f} s, {made.rendered} takes rendered, "
+        f"{made.reused} reused, in {made.wall_seconds:.1f} s",
         highlight=False,
         markup=False,
     )
@@ -191,12 +195,13 @@ def print_made(made: MadeFilm, console: Console) -> None:
 def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
     """A line that says what was picked."""
     from flows.film import plan_film
-    from generator.picks import pick_take
+    from generator.picks import pick_take, picks_path
 
     film = load(choice)
     planned = plan_film(film, options_for(choice, settings, film))
-    path = pick_take(planned, shot, take)
-    return f"{shot}: take {take} is the pick ({_short(path)})"
+    key = planned.job(shot, take).key if any(j.shot_id == shot for j in planned.jobs) else ""
+    pick_take(film, shot, take, key)
+    return f"{shot}: take {take} is the pick ({_short(picks_path(film))})"
 
 
 def report(choice: Choice) -> Path:
@@ -211,8 +216,9 @@ def gc(choice: Choice, settings: Settings, *, older_than_days: int, run: bool) -
     """What is, or with `run` was, deleted."""
     from flows.sweep import sweep
 
-    store = choice.store or settings.store_for(choice.film)
-    return sweep(choice.film, choice.variables, store, older_than_days=older_than_days, run=run)
+    films = [load(one) for one in _variants(replace(choice, all_variants=True))]
+    options = [options_for(choice, settings, film) for film in films]
+    return sweep(list(zip(films, options, strict=True)), older_than_days=older_than_days, run=run)
 
 
 def gc_lines(facts: Mapping[str, Any]) -> str:
@@ -256,7 +262,7 @@ def _variants(choice: Choice) -> list[Choice]:
 
 
 def options_for(choice: Choice, settings: Settings, film: Film) -> FilmOptions:
-    from flows.film import FilmOptions
+    from flows.options import FilmOptions
 
     return FilmOptions(
         store=choice.store.resolve() if choice.store else settings.store_for(choice.film),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from editor.loudness import FinishedSound, finish_sound
 from editor.mix import Stems, mix
 from editor.otio_export import export_edl, export_fcp7xml, export_otio
 from editor.render import PictureReport, render_picture
+from editor.spans import cut_spans, span_key
 from editor.timeline import Caption, ClipMedia, PlacedSound, Timeline
 from flows.handover import DeliveryRecord, deliveries_before, remember_deliveries
 from flows.made import Delivered
@@ -30,11 +31,11 @@ from generator.sound.plan import SoundJob, SoundPlan, plan_sound
 from generator.sound.render import SOUND_FILE, render_sound
 from media.errors import MediaError, translate_os_errors
 from media.store import ContentStore, Entry
-from media.timebase import SAMPLE_RATE, samples_at
+from media.timebase import SAMPLE_RATE
 from media.video import DELIVERY, DRAFT
 from storyboards.film import Film, FilmDeliverable, cut_of, film_shots
 
-__all__ = ["CutMaterial", "cut_film"]
+__all__ = ["CutMaterial", "cut_film", "used_in_cut"]
 
 EDITOR_REVISION = "1"
 """Raised whenever the same ingredients would give another film."""
@@ -55,24 +56,48 @@ class CutMaterial:
 
 
 def cut_film(
-    film: Film, material: CutMaterial, options: FilmOptions, run: FilmRun
+    film: Film,
+    material: CutMaterial,
+    options: FilmOptions,
+    run: FilmRun,
+    require_whole: Callable[[], None],
 ) -> tuple[Delivered, ...]:
     """Every deliverable of the film in every language, on disk.
+
+    `require_whole` is called before the first picture is read, and not when none will be.
 
     Raises MediaError, StoreError or CancelledError; files of an earlier run stay as they are
     until the new ones are whole.
     """
     before = deliveries_before(options.out)
-    wanted = film.deliverables[:1] if options.preview else film.deliverables
-    delivered: dict[str, DeliveryRecord] = {}
-    for deliverable in wanted:
-        for lang in deliverable.langs[:1] if options.preview else deliverable.langs:
-            room = _Room(film, _shaped(deliverable, options), lang, material, options, run)
-            known = before.get(room.name)
-            fresh = known is not None and known.is_current(room.fingerprint)
-            delivered[room.name] = known if known and fresh else room.deliver()
-            remember_deliveries(options.out, {**before, **delivered})
-    return tuple(record.delivered for record in delivered.values())
+    records: dict[str, DeliveryRecord] = {}
+    rooms = _rooms(film, material, options, run)
+    if not all(room.is_current(before) for room in rooms):
+        require_whole()
+    for room in rooms:
+        records[room.name] = before[room.name] if room.is_current(before) else room.deliver()
+        remember_deliveries(options.out, {**before, **records})
+    return tuple(record.delivered for record in records.values())
+
+
+def used_in_cut(film: Film, material: CutMaterial, options: FilmOptions) -> frozenset[str]:
+    """Keys of every sound and segment that the film's deliverables are made of."""
+    keys: set[str] = set()
+    for room in _rooms(film, material, options, FilmRun()):
+        keys |= room.used()
+    return frozenset(keys)
+
+
+def _rooms(
+    film: Film, material: CutMaterial, options: FilmOptions, run: FilmRun
+) -> tuple[_Room, ...]:
+    """A room for each deliverable and language; a preview is the first one alone."""
+    rooms = tuple(
+        _Room(film, _shaped(deliverable, options), lang, material, options, run)
+        for deliverable in film.deliverables
+        for lang in deliverable.langs
+    )
+    return rooms[:1] if options.preview else rooms
 
 
 def _shaped(deliverable: FilmDeliverable, options: FilmOptions) -> FilmDeliverable:
@@ -100,6 +125,21 @@ class _Room:
         cut = cut_of(film, deliverable.shots)
         self.sound_plan: SoundPlan = plan_sound(film, cut, lang, native=material.native)
         self.fingerprint = _fingerprint(self, self._assemble((), ()))
+
+    def is_current(self, before: Mapping[str, DeliveryRecord]) -> bool:
+        """Whether its files are already there, made of the same ingredients."""
+        return self.name in before and before[self.name].is_current(self.fingerprint)
+
+    def used(self) -> set[str]:
+        """Keys of the sounds and segments that it is made of."""
+        sounds = {job.key for job in self.sound_plan.jobs}
+        store = ContentStore(self.options.store, "sounds")
+        found = {key: store.find(key, verify=False) for key in sounds if store.peek(key)}
+        entries = {key: entry for key, entry in found.items() if entry is not None}
+        # Burnt captions are timed by the spoken words: without them there are no segments yet.
+        captions = self._captions(entries) if len(entries) == len(sounds) else ()
+        timeline = self._assemble((), captions)
+        return sounds | {span_key(one, timeline, self.encoding) for one in cut_spans(timeline)}
 
     def deliver(self) -> DeliveryRecord:
         """Make every file of the deliverable, each whole before it takes its name."""
@@ -229,7 +269,7 @@ class _Room:
     def _picture_and_sound(
         self, timeline: Timeline, work: Path
     ) -> tuple[Path, PictureReport, FinishedSound]:
-        """Both at once: mixing is mostly waiting for ffmpeg, and leaves the cores to the picture."""
+        """Both at once: mixing is mostly waiting for ffmpeg and leaves the cores free."""
         run, target = self.run, self.deliverable.loudness
         picture = work / "picture.mp4"
         run.progress.stage("picture", 0)
@@ -249,7 +289,10 @@ class _Room:
             stems = mix(timeline, work / "raw", speaking=self.material.native)
             return finish_sound(stems, target, work / "finished", with_stems=self.deliverable.stems)
 
-        facts = {"deliverable": self.name, "frames": timeline.num_frames}
+        facts: dict[str, str | int | float] = {
+            "deliverable": self.name,
+            "frames": timeline.num_frames,
+        }
         steps: dict[str, Work[PictureReport | FinishedSound]] = {
             "picture": Work(
                 run.recorder.task("cut picture", f"{self.name} picture", cut_picture, facts)

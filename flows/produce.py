@@ -8,8 +8,9 @@ from prefect import flow
 from prefect.runtime import flow_run
 
 from flows.commands import Choice, load, options_for
-from flows.film import FilmRun, make_film
+from flows.film import make_film
 from flows.made import MadeFilm
+from flows.options import FilmRun
 from flows.prefect_recorder import PrefectRecorder
 from flows.process import THIS_PROCESS, Process
 from flows.settings import read_settings

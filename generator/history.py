@@ -17,7 +17,7 @@ from media.files import file_lock, write_atomic
 from media.store import ContentStore
 from storyboards.film import Film
 
-__all__ = ["remember_keys", "shot_keys", "why_stale"]
+__all__ = ["keys_of_others", "remember_keys", "shot_keys", "why_stale"]
 
 _VERSION = 1
 _MOST_KEYS = 64
@@ -26,13 +26,18 @@ _MOST_KEYS = 64
 
 def shot_keys(store: ContentStore, film: Film) -> Mapping[str, tuple[str, ...]]:
     """By shot and take (`sc010/sh0010#1`), the keys it has had, latest first."""
-    try:
-        index = json.loads(_index_path(store, film).read_bytes())
-        if index["version"] != _VERSION:
-            return {}
-        return {str(name): tuple(map(str, keys)) for name, keys in index["keys"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+    return _read_index(_index_path(store, film))
+
+
+def keys_of_others(store: ContentStore, film: Film) -> frozenset[str]:
+    """Keys that other storyboards, or other variants of this one, have used in the same store."""
+    own = _index_path(store, film)
+    keys: set[str] = set()
+    for path in sorted(own.parent.glob("*.json")):
+        if path != own:
+            for used in _read_index(path).values():
+                keys.update(used)
+    return frozenset(keys)
 
 
 def remember_keys(store: ContentStore, film: Film, keys: Iterable[tuple[str, int, str]]) -> None:
@@ -65,6 +70,16 @@ def why_stale(old: Mapping[str, Any], new: Mapping[str, Any], names: Mapping[str
     # The prompt is written from the fields, so it only tells when nothing else does.
     telling = [what for what in changed if what not in ("prompt", "seed")] or changed
     return f"{', '.join(dict.fromkeys(telling))} changed" if telling else "changed"
+
+
+def _read_index(path: Path) -> Mapping[str, tuple[str, ...]]:
+    try:
+        index = json.loads(path.read_bytes())
+        if index["version"] != _VERSION:
+            return {}
+        return {str(name): tuple(map(str, keys)) for name, keys in index["keys"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
 
 
 def _index_path(store: ContentStore, film: Film) -> Path:

@@ -1,0 +1,73 @@
+"""Which takes, sounds and segments a storyboard's films still use, and deleting the rest.
+
+Kept whatever their age: everything that any variant, its preview, or another storyboard in the
+same store uses. Sounds and segments of other storyboards are known only by their use, so those
+are kept by age alone; they are made again in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from editor.timeline import ClipMedia
+from flows.cutting import CutMaterial, used_in_cut
+from flows.film import plan_film
+from flows.options import FilmOptions
+from generator.gc import plan_gc, run_gc
+from generator.history import keys_of_others
+from generator.plan import Plan
+from media.store import ContentStore
+from storyboards.film import Film
+
+__all__ = ["KINDS", "sweep"]
+
+KINDS = ("takes", "sounds", "segments")
+
+
+def sweep(
+    films: Sequence[tuple[Film, FilmOptions]], *, older_than_days: int, run: bool
+) -> dict[str, Any]:
+    """What would be deleted, ready for JSON; with `run`, it is deleted."""
+    root = films[0][1].store
+    stores = [ContentStore(root, kind) for kind in KINDS]
+    keep: set[str] = set()
+    for film, options in films:
+        keep |= keys_of_others(stores[0], film)
+        for preview in (False, True):
+            keep |= _used(film, replace(options, preview=preview))
+    plan = plan_gc(stores, keep, older_than_days=older_than_days)
+    freed = run_gc(plan).size_bytes if run else plan.size_bytes
+    return {
+        "store": str(root),
+        "deleted": run,
+        "mb": round(freed / 1e6, 1),
+        "litter": len(plan.litter),
+        "entries": [
+            {"kind": one.store.kind, "key": one.key, "mb": round(one.size_bytes / 1e6, 1)}
+            for one in plan.entries
+        ],
+    }
+
+
+def _used(film: Film, options: FilmOptions) -> set[str]:
+    plan = plan_film(film, options)
+    keys = {job.key for job in plan.jobs}
+    for slates in (True, False):
+        keys |= used_in_cut(film, _planned_material(plan), replace(options, slates=slates))
+    return keys
+
+
+def _planned_material(plan: Plan) -> CutMaterial:
+    """The material as it would be: segments are keyed by their takes, rendered or not."""
+    jobs = {job.shot_id: plan.job(job.shot_id) for job in plan.jobs}
+    media = {
+        shot: ClipMedia(
+            plan.film.path, job.key, job.request.num_frames, job.request.size, job.request.fps
+        )
+        for shot, job in jobs.items()
+    }
+    animatic = frozenset(shot for shot, job in jobs.items() if job.backend == "animatic")
+    native = frozenset(shot for shot, job in jobs.items() if job.request.audio == "native")
+    return CutMaterial(media, animatic, native, {})
