@@ -65,7 +65,8 @@ def write_prompt(shot: Shot, lang: str, backend_id: str) -> str:
 def negative_prompt(shot: Shot) -> str:
     """What the shot and its look keep out of the picture."""
     look = shot.look.negative if shot.look else ""
-    return ", ".join(dict.fromkeys(words for words in (shot.negative, look) if words))
+    terms = (term.strip() for term in f"{shot.negative},{look}".split(","))
+    return ", ".join(dict.fromkeys(term for term in terms if term))
 
 
 @cache
