@@ -171,8 +171,8 @@ def _reach(
         missing = 0.0 if lufs is None else target.lufs - lufs
         if abs(missing) <= _CLOSE_LU:
             break
-        # The limiter takes part of every step away again, hence a little more than is missing.
-        gain_db += missing * (1.3 if missing > 0 else 1.0)
+        # The limiter takes about a third of every step away again, hence more than is missing.
+        gain_db += missing * (1.6 if missing > 0 else 1.0)
     return curve
 
 

@@ -61,9 +61,9 @@ def test_marks_come_out_of_the_film_on_their_sample(tmp_path: Path, fps: Fractio
     assert abs(heard.shape[1] - samples_at(241, fps)) <= 1024
     with av.open(str(out)) as film:
         assert film.streams.video[0].start_time == 0
-        times = [packet.pts for packet in film.demux(video=0) if packet.size]
-        base = film.streams.video[0].time_base
-        assert sorted(Fraction(time) * base * fps for time in times) == list(range(241))
+        base = film.streams.video[0].time_base or Fraction(1)
+        times = [(packet.pts or 0) * base for packet in film.demux(video=0) if packet.size]
+        assert sorted(time * fps for time in times) == list(range(241))
 
 
 def test_a_wav_is_encoded_on_the_way(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_captions_chapters_and_title_are_in_the_file(tmp_path: Path) -> None:
         tracks = film.streams.subtitles
         assert [track.metadata["language"] for track in tracks] == ["eng", "zho"]
         marks = [
-            (int(mark["start"] * mark["time_base"] * 24), mark["metadata"]["title"])
+            (int(mark["start"] * (mark["time_base"] or 0) * 24), mark["metadata"]["title"])
             for mark in film.chapters()
         ]
         assert marks == [(0, "INT. A = B; #2"), (48, "EXT. \\ NIGHT")]
