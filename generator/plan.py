@@ -339,14 +339,14 @@ def _parents_first(shots: Sequence[Shot], wanted: frozenset[str]) -> list[Shot]:
     by_id = {shot.id: shot for shot in shots}
     ordered: dict[str, Shot] = {}
     for shot in shots:
-        chain: list[Shot] = []
+        chain: dict[str, Shot] = {}
         at: Shot | None = shot if shot.id in wanted else None
         while at is not None and at.id not in ordered:
-            if at in chain:
+            if at.id in chain:
                 raise UsageError("shots go on from each other in a circle", where=at.id)
-            chain.append(at)
+            chain[at.id] = at
             at = by_id.get(_parent(at))
-        ordered.update((one.id, one) for one in reversed(chain))
+        ordered.update((one.id, one) for one in reversed(chain.values()))
     return list(ordered.values())
 
 
