@@ -42,7 +42,7 @@ def marked_film(folder: Path, fps: Fraction, num_frames: int) -> tuple[Timeline,
         place(folder, f"m{frame}", click(), samples_at(frame, fps), stem="effects")
         for frame in frames
     )
-    bed = place(folder, "bed", noise(num_frames / fps, -50), 0, stem="music")
+    bed = place(folder, "bed", noise(float(num_frames / fps), -50), 0, stem="music")
     timeline = film_of(num_frames, sounds=(*marks, bed), fps=fps)
     stems = mix(timeline, folder / "raw")
     return timeline, stems, [samples_at(frame, fps) for frame in frames]
