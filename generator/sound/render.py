@@ -27,6 +27,8 @@ _MEASURE_BLOCK = 30 * SAMPLE_RATE
 _GATE_LU = 10.0
 _LOUDEST_PEAK = gain(-1.0)
 _SILENCE_LUFS = -65.0
+_EFFECT_LUFS = -22.0
+"""5 LU under the dialogue."""
 _JOIN_SAMPLES = 2 * SAMPLE_RATE
 _SHORTEST_LOOP = SAMPLE_RATE // 2
 
@@ -55,11 +57,18 @@ def _make(job: SoundJob, assets: Mapping[str, Path]) -> tuple[Audio, dict[str, A
             return speech.audio, {"words": words, "warnings": list(speech.warnings)}
         case CueRequest(text, kind, num_samples, seed):
             cue = synthesise_cue(text, num_samples / SAMPLE_RATE, seed=seed, kind=kind)
-            return cue.audio, {"matched": list(match_cues(text))}
+            audio = _held_back(cue.audio) if kind == "sfx" else cue.audio
+            return audio, {"matched": list(match_cues(text))}
         case BedRequest(prompt, num_samples, seed):
             return compose_bed(prompt, num_samples / SAMPLE_RATE, seed=seed), {}
         case FileRequest() as request:
             return _from_file(job, request, _asset(job, assets, request.sha256))
+
+
+def _held_back(audio: Audio) -> Audio:
+    """An effect that goes on and on (a foghorn) must not drown the lines, whatever its peak."""
+    over = loudness_lufs(audio) - _EFFECT_LUFS
+    return audio * np.float32(gain(-over)) if over > 0 else audio
 
 
 def _asset(job: SoundJob, assets: Mapping[str, Path], sha256: str) -> Path:

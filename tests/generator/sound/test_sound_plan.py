@@ -184,3 +184,10 @@ def test_the_plan_is_exact_at_ntsc_rates(tmp_path: Path) -> None:
     assert film.fps == Fraction(24000, 1001)
     (door,) = of(plan_of(film), "sfx")
     assert door.start_sample == 24 * 2002
+
+
+def test_a_long_effect_does_not_drown_the_lines(tmp_path: Path) -> None:
+    film = film_in(tmp_path, FILM.replace("cue: door, at", "cue: foghorn, duration: 3s, at"))
+    (horn,) = of(plan_of(film), "sfx")
+    entry = render_sound(horn, ContentStore(tmp_path / "store", "sounds"), {})
+    assert loudness_lufs(read_sound(entry.folder / SOUND_FILE)) <= -21.9
