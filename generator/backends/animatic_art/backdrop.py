@@ -104,7 +104,10 @@ def painted_place(slugline: str, view: View, seed: int) -> Place:
 def _hung(sheet: Sheet, depth_m: float, focal: float, view: View, scale: float) -> Plane:
     texture = premultiplied(sheet.rgba())
     slack = max(0.0, sheet.width - view.size[0] / scale / view.slack) / 2
-    centre = (sheet.width / 2 + 0.35 * view.shift * slack, float(sheet.horizon))
+    window_h = view.size[1] / scale / view.slack
+    top = sheet.horizon - view.horizon * window_h
+    row = sheet.horizon + max(0.0, -top) - max(0.0, top + window_h - sheet.height)
+    centre = (sheet.width / 2 + 0.35 * view.shift * slack, float(row))
     if depth_m == 0:
         world = reference_ground(focal, view.height_m, centre)
         return Plane(texture, world, view.far_m * 0.5)

@@ -64,13 +64,22 @@ class Sheet:
 
     def polygon(self, points: list[tuple[float, float]], colour: Rgb, soft: float = 0.0) -> None:
         """A filled shape, points in pixels."""
-        mask = np.zeros((self.height, self.width), np.uint8)
-        corners = np.round(np.array(points, np.float64) * 16).astype(np.int32)
+        margin = 2 + int(3 * soft)
+        xs, ys = [point[0] for point in points], [point[1] for point in points]
+        left, right = _span(min(xs) - margin, max(xs) + margin, self.width)
+        top, bottom = _span(min(ys) - margin, max(ys) + margin, self.height)
+        if right <= left or bottom <= top:
+            return
+        mask = np.zeros((bottom - top, right - left), np.uint8)
+        corners = np.round((np.array(points, np.float64) - (left, top)) * 16).astype(np.int32)
         cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
         cover = mask.astype(np.float32) / 255
         if soft:
             cover = np.asarray(cv2.GaussianBlur(cover, (0, 0), soft), np.float32)
-        self.paint(cover, colour)
+        part = (slice(top, bottom), slice(left, right))
+        tone = np.asarray(colour, np.float32)
+        self.colour[part] += (tone - self.colour[part]) * cover[..., None]
+        self.cover[part] += (1 - self.cover[part]) * cover
 
     def box(self, x: float, y: float, right: float, bottom: float, colour: Rgb) -> None:
         """A rectangle, edges in pixels."""
@@ -115,6 +124,10 @@ class Sheet:
         across = np.arange(self.width, dtype=np.float32)[None, :] - np.float32(x)
         down = np.arange(self.height, dtype=np.float32)[:, None] - np.float32(y)
         return np.asarray(np.sqrt(across * across + down * down), np.float32)
+
+
+def _span(first: float, last: float, size: int) -> tuple[int, int]:
+    return max(0, int(first)), min(size, int(last) + 1)
 
 
 def ridge_line(rng: np.random.Generator, width: int, rough: float, peaks: float) -> Float:

@@ -59,6 +59,8 @@ class Rig:
     fps: Fraction
     num_frames: int
     seed: int
+    aim: tuple[float, float] = (0.0, 0.0)
+    """What a push or a zoom keeps in the frame: metres right of the axis and above the lens."""
 
 
 def focal_px(lens_mm: float, size: tuple[int, int]) -> float:
@@ -123,32 +125,50 @@ def _moved(pose: Pose, move: CameraMove, frame: int, camera: Camera, rig: Rig) -
         # framing is met on the way and the plate is never left far behind.
         share = progress - 0.25 if forward else progress - 0.75
         return _in_depth(pose, name, share * step, rig)
-    return _across(pose, name, (progress - 0.5) * step, rig)
+    # Moves across end nearer to the framing than they begin: they arrive at what they show.
+    return _across(pose, name, (progress - 0.65) * step, rig)
 
 
 def _in_depth(pose: Pose, name: str, share: float, rig: Rig) -> Pose:
     if name.startswith("zoom"):
-        return replace(pose, focal=pose.focal * 1.55**share)
+        return _aimed(pose, replace(pose, focal=pose.focal * 1.55**share), rig)
     reach = 0.42 if name == "dolly_zoom" else 0.36
     travel = max(-1.2, min(0.82, reach * share)) * min(rig.subject_m, 14.0)
     pose = replace(pose, z=pose.z + travel)
     if name == "dolly_zoom":
         pose = replace(pose, focal=pose.focal * (rig.subject_m - travel) / rig.subject_m)
-    return pose
+        return pose
+    return _aimed(replace(pose, z=pose.z - travel), pose, rig)
+
+
+def _aimed(before: Pose, after: Pose, rig: Rig) -> Pose:
+    """`after`, turned so that the aim keeps most of its place in the frame: an operator holds the
+    head while the dolly runs."""
+    deep = [max(0.1, rig.start.z + rig.subject_m - pose.z) for pose in (before, after)]
+    hold, zoom = 0.8, before.focal / after.focal
+    x, y = rig.aim
+    across = (x / deep[0] - _tangent(before.pan)) * zoom
+    up = (y / deep[0] - _tangent(before.tilt)) * zoom
+    pan, tilt = x / deep[1] - across, y / deep[1] - up
+    return replace(
+        after,
+        pan=angle_of(_tangent(after.pan) * (1 - hold) + pan * hold),
+        tilt=angle_of(_tangent(after.tilt) * (1 - hold) + tilt * hold),
+    )
 
 
 def _across(pose: Pose, name: str, share: float, rig: Rig) -> Pose:
     if name.startswith("pan"):
-        return replace(pose, pan=pose.pan + share * 0.42 * _field_of_view(rig))
+        return replace(pose, pan=pose.pan + share * 0.32 * _field_of_view(rig))
     if name.startswith("tilt"):
         return replace(pose, tilt=pose.tilt + share * 0.22 * _field_of_view(rig))
     if name.startswith("roll"):
         return replace(pose, roll=pose.roll + share * math.radians(12))
     if name.startswith("truck"):
-        return replace(pose, x=pose.x + share * 0.42 * min(rig.subject_m, 7.0))
+        return replace(pose, x=pose.x + share * 0.30 * min(rig.subject_m, 7.0))
     if name.startswith("crane"):
-        return replace(pose, y=pose.y + share * 0.36 * min(rig.subject_m, 9.0))
-    angle = share * math.radians(30)
+        return replace(pose, y=pose.y + share * 0.28 * min(rig.subject_m, 9.0))
+    angle = share * math.radians(26)
     side, ahead = math.sin(angle), 1 - math.cos(angle)
     return replace(
         pose,

@@ -191,7 +191,12 @@ def _ridge(
     lit = sheet.gradient([(0.2, blend(colour, (255, 255, 255), 0.08)), (0.52, colour),
                           (0.8, blend(colour, (0, 0, 0), 0.3))])  # fmt: skip
     texture = 1 + 0.16 * (clouds(rng, size, (14, 18), 4) - 0.5)
-    sheet.paint(sheet.under(np.asarray(rows, np.float32)), lit * texture[..., None])
+    mask = sheet.under(np.asarray(rows, np.float32))
+    if high > 0:
+        # Land stands on the ground, it does not cover it.
+        foot = np.full(size[0], sheet.horizon + size[1] * 0.006, np.float32)
+        mask = mask * (1 - sheet.under(foot))
+    sheet.paint(mask, lit * texture[..., None])
     return sheet
 
 

@@ -121,6 +121,7 @@ def build_scene(
         request.fps,
         request.num_frames,
         seed,
+        staging.aim,
     )
     pose_at = camera_motion(shot.camera, rig)
     if board is not None:
@@ -232,7 +233,7 @@ def _place(
         return place_of_plate(board, view, staging.horizon)
     inside = is_inside(shot.slugline)
     reach = staging.stage_m
-    far_m = min(14.0, max(7.0, 1.6 * reach)) if inside else min(45.0, max(14.0, 2.2 * reach))
+    far_m = min(14.0, max(7.0, 1.6 * reach)) if inside else min(45.0, max(10.0, 1.7 * reach))
     nearer = far_m / max(1.0, far_m - staging.start.z)
     view = View(
         staging.reference_focal,

@@ -80,6 +80,8 @@ class Staging:
     """Pixels: the lens that the place is pictured with."""
     marks: tuple[Mark, ...]
     tight: bool
+    aim: tuple[float, float] = (0.0, 0.0)
+    """The main figure's head: metres right of the axis and above the lens."""
 
     @property
     def stage_m(self) -> float:
@@ -116,7 +118,12 @@ def stage(
         start, subject_m, height_m, horizon, reference, (), shot.size in _TIGHT
     )
     marks = _marks(shot, cast, shown, main, bare, size, nudge[0])
-    return Staging(start, subject_m, height_m, horizon, reference, marks, bare.tight)
+    main_x = next(mark.x for mark in marks if mark.cast == main)
+    if len(marks) > 1 and shot.size is not ShotSize.OTS:
+        main_x = sum(mark.x for mark in marks) / len(marks)
+    head_m = tall * (0.5 if cast[main].thing else 1 - 0.5 * cast[main].chin)
+    aim = (main_x, head_m - height_m)
+    return Staging(start, subject_m, height_m, horizon, reference, marks, bare.tight, aim)
 
 
 def _shown(shot: Description, cast: Sequence[CastMember]) -> list[int]:

@@ -65,7 +65,7 @@ def standin(
 ) -> tuple[Rgba, float]:
     """The picture `(h, w, 4) uint8 RGBA`, cropped, `height_px` high, and the chin's row as a part
     of the height. Faces the camera, or to the right when `facing` is left or right."""
-    height_px = max(48, height_px)
+    height_px = min(1400, max(48, height_px))
     if thing:
         return _thing(subject, description, height_px), 0.3
     person = _person(subject, description, cloth)
@@ -88,25 +88,43 @@ class _Canvas:
         """A soft-edged smooth shape, lit from the upper left, with brushed unevenness."""
         height, width = self.alpha.shape
         curve = _smooth(np.array(points, np.float64)) * height + (width / 2, 0)
-        mask = np.zeros((height, width), np.uint8)
-        cv2.fillPoly(mask, [np.round(curve * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+        margin = height * 0.07
+        low, high = np.floor(curve.min(axis=0) - margin), np.ceil(curve.max(axis=0) + margin)
+        left, top = max(0, int(low[0])), max(0, int(low[1]))
+        right, bottom = min(width, int(high[0]) + 1), min(height, int(high[1]) + 1)
+        part = (slice(top, bottom), slice(left, right))
+        mask = np.zeros((bottom - top, right - left), np.uint8)
+        corners = np.round((curve - (left, top)) * 16).astype(np.int32)
+        cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
         cover = mask.astype(np.float32) / 255
-        form = cv2.GaussianBlur(cover, (0, 0), height * 0.022)
-        slope = cv2.Sobel(form, cv2.CV_32F, 1, 0, scale=height / 90)
-        across = cv2.Sobel(form, cv2.CV_32F, 0, 1, scale=height / 140)
-        shade = (1 + 0.34 * np.clip(slope, -1, 1) + 0.16 * np.clip(across, -1, 1)) * light
-        shade = shade * (1 + 0.14 * self.texture)
+        shade = self._shade(cover, height) * light * (1 + 0.14 * self.texture[part])
         paint = np.clip(np.array(colour, np.float32) * shade[..., None], 0, 255)
-        self.colour += (paint - self.colour) * cover[..., None]
-        self.alpha += (1 - self.alpha) * cover
+        self.colour[part] += (paint - self.colour[part]) * cover[..., None]
+        self.alpha[part] += (1 - self.alpha[part]) * cover
+
+    def _shade(self, cover: NDArray[np.float32], height: int) -> NDArray[np.float32]:
+        """Light from the upper left over a rounded form; soft, so a quarter of the size does."""
+        small = (max(2, cover.shape[1] // 4), max(2, cover.shape[0] // 4))
+        form = cv2.GaussianBlur(
+            cv2.resize(cover, small, interpolation=cv2.INTER_AREA), (0, 0), height * 0.0055
+        )
+        slope = cv2.Sobel(form, cv2.CV_32F, 1, 0, scale=height / 360)
+        across = cv2.Sobel(form, cv2.CV_32F, 0, 1, scale=height / 560)
+        shade = 1 + 0.30 * np.clip(slope, -1, 1) + 0.16 * np.clip(across, -1, 1)
+        size = (cover.shape[1], cover.shape[0])
+        return np.asarray(cv2.resize(shade, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
     def glow(self, at: tuple[float, float], radii: tuple[float, float], gain: float) -> None:
         """A soft brightening (gain over 1) or darkening inside what is painted."""
         height, width = self.alpha.shape
-        y, x = np.mgrid[0:height, 0:width].astype(np.float32) / height
-        x -= width / 2 / height
-        blob = np.exp(-(((x - at[0]) / radii[0]) ** 2) - ((y - at[1]) / radii[1]) ** 2)
-        self.colour *= 1 + (gain - 1) * blob[..., None]
+        x, y = at[0] * height + width / 2, at[1] * height
+        reach_x, reach_y = radii[0] * height * 2.6, radii[1] * height * 2.6
+        left, right = max(0, int(x - reach_x)), min(width, int(x + reach_x) + 1)
+        top, bottom = max(0, int(y - reach_y)), min(height, int(y + reach_y) + 1)
+        across = (np.arange(left, right, dtype=np.float32) - x) / (radii[0] * height)
+        down = (np.arange(top, bottom, dtype=np.float32) - y) / (radii[1] * height)
+        blob = np.exp(-(across[None, :] ** 2) - down[:, None] ** 2)
+        self.colour[top:bottom, left:right] *= 1 + (gain - 1) * blob[..., None]
 
     def cropped(self) -> Rgba:
         """What was painted, down to its own box; the full height stays."""
@@ -142,6 +160,8 @@ def _person(subject: str, description: str, cloth: Rgb | None) -> _Person:
     hair = _colour_of(text, r"hair|braid|bun|curls|ponytail|beard|plait") or (
         (150, 152, 156) if old else hair
     )
+    if re.search(r"\b(red|ginger|auburn)[\s-]+(\w+[\s-]+)?(hair|haired|braid|curls|beard)", text):
+        hair = (146, 74, 46)
     if "blond" in text:
         hair = (196, 162, 100)
     woman = re.search(r"\b(woman|girl|she|lady|mother|queen|actress|her)\b", text)
@@ -194,7 +214,7 @@ def _body(canvas: _Canvas, person: _Person, profile: bool) -> None:
         _arm(canvas, person, -0.01, shoulder, 1.0)
         return
     for side in (-1.0, 1.0):
-        _arm(canvas, person, side * 0.132 * wide, shoulder, 1.04 if side < 0 else 0.84)
+        _arm(canvas, person, side * 0.118 * wide, shoulder, 1.04 if side < 0 else 0.84)
 
 
 def _arm(canvas: _Canvas, person: _Person, x: float, shoulder: float, light: float) -> None:
@@ -260,8 +280,8 @@ def _hair(canvas: _Canvas, person: _Person, profile: bool, half: float, lean: fl
     tall = person.head
     colour = person.cloth if person.hat else person.hair
     back = -half * 0.32 if profile else 0.0
-    cap = [(lean + back - half * 1.14, tall * 0.56), (lean + back - half * 1.1, tall * 0.08)]
-    cap += [(lean, -tall * 0.035), (lean + half * 1.1, tall * 0.08)]
+    cap = [(lean + back - half * 1.14, tall * 0.56), (lean + back - half * 1.14, tall * 0.2)]
+    cap += [(lean - half * 0.66, 0.001), (lean + half * 0.62, 0.001), (lean + half * 1.1, tall * 0.2)]
     front = half * (0.92 if profile else 1.12)
     cap += [(lean + front, tall * 0.36), (lean + half * 0.7, tall * 0.24)]
     cap += [(lean - half * 0.1, tall * 0.25), (lean + back - half * 0.8, tall * 0.32)]
