@@ -213,9 +213,7 @@ def _require_drawable(request: RenderRequest) -> None:
             )
 
 
-def _used_references(
-    references: Sequence[Reference], losses: list[Loss]
-) -> tuple[Reference, ...]:
+def _used_references(references: Sequence[Reference], losses: list[Loss]) -> tuple[Reference, ...]:
     used = []
     for reference in references:
         role = _UNUSED_ROLES.get(reference.role)

@@ -80,12 +80,12 @@ class Actor:
         metres, stride = 0.0, 0.0
         if self.placement.enters is not None and at < length:
             left = 1 - at / length
-            metres += _side(self.placement.enters) * self.off_m * left ** 1.25
+            metres += _side(self.placement.enters) * self.off_m * left**1.25
             stride = max(stride, min(1.0, left * 4))
         start = self.num_frames - 1 - length
         if self.placement.exits is not None and at > start:
             gone = (at - start) / length
-            metres += _side(self.placement.exits) * self.off_m * gone ** 1.25
+            metres += _side(self.placement.exits) * self.off_m * gone**1.25
             stride = max(stride, min(1.0, gone * 4))
         return metres, stride
 
@@ -211,7 +211,7 @@ def _keystone(picture: Rgba, angle: Angle, tight: bool) -> Rgba:
     clear = premultiplied(picture)
     warped = cv2.warpPerspective(clear, matrix, (width, height), flags=cv2.INTER_LINEAR)
     alpha = np.maximum(warped[..., 3:].astype(np.float32), 1)
-    out = warped.copy()
+    out = np.asarray(warped, np.uint8).copy()
     out[..., :3] = np.clip(warped[..., :3] * (255 / alpha) + 0.5, 0, 255).astype(np.uint8)
     return out
 
@@ -244,9 +244,7 @@ def _fit(
     seen: tuple[Sequence[Pose], tuple[int, int], float, bool],
 ) -> Plane | None:
     poses, size, blur, walks = seen
-    plane = card(
-        premultiplied(part), metres_per_px, foot, foot=(axis * part.shape[1], float(rows))
-    )
+    plane = card(premultiplied(part), metres_per_px, foot, foot=(axis * part.shape[1], float(rows)))
     return fitted(plane, poses, size, blur_px=blur, whole=walks)
 
 

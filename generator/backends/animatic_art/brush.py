@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -115,13 +116,11 @@ def _cropped(plane: Plane) -> Plane:
 
 def _along(points: Sequence[tuple[float, float]], progress: float) -> tuple[float, float]:
     """The displacement from the first point after `progress` of the way, at an even pace."""
-    steps = [math.dist(a, b) for a, b in zip(points, points[1:], strict=False)]
+    steps = [math.dist(a, b) for a, b in itertools.pairwise(points)]
     left = progress * sum(steps)
-    for (ax, ay), (bx, by), step in zip(points, points[1:], steps, strict=False):
+    for (ax, ay), (bx, by), step in zip(points[:-1], points[1:], steps, strict=True):
         if left <= step and step > 0:
             share = left / step
             return ax + (bx - ax) * share - points[0][0], ay + (by - ay) * share - points[0][1]
         left -= step
     return points[-1][0] - points[0][0], points[-1][1] - points[0][1]
-
-

@@ -1,4 +1,4 @@
-"""What backdrops are painted with: skies, ridges, floors in perspective, glows. Float RGB, 0-255."""
+"""What backdrops are painted with: skies, ridges, floors in perspective, glows. RGB, 0-255."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Sheet:
         at = [stop[0] for stop in stops]
         channels = [np.interp(rows, at, [stop[1][c] for stop in stops]) for c in range(3)]
         column = np.stack(channels, axis=1).astype(np.float32)
-        return np.repeat(column[:, None], self.width, axis=1)
+        return np.asarray(np.repeat(column[:, None], self.width, axis=1), np.float32)
 
     def whole(self) -> Float:
         """A mask of everything."""
@@ -109,7 +109,7 @@ class Sheet:
     def under(self, line: Float) -> Float:
         """A mask of what lies under a line given as a row per column."""
         rows = np.arange(self.height, dtype=np.float32)[:, None]
-        return np.clip(rows - line[None, :] + 0.5, 0, 1)
+        return np.asarray(np.clip(rows - line[None, :] + 0.5, 0, 1), np.float32)
 
     def rgba(self) -> NDArray[np.uint8]:
         """`(h, w, 4) uint8`, straight alpha, with a little noise against banding."""

@@ -136,8 +136,7 @@ def _in_depth(pose: Pose, name: str, share: float, rig: Rig) -> Pose:
     travel = max(-1.2, min(0.82, reach * share)) * min(rig.subject_m, 14.0)
     pose = replace(pose, z=pose.z + travel)
     if name == "dolly_zoom":
-        pose = replace(pose, focal=pose.focal * (rig.subject_m - travel) / rig.subject_m)
-        return pose
+        return replace(pose, focal=pose.focal * (rig.subject_m - travel) / rig.subject_m)
     return _aimed(replace(pose, z=pose.z - travel), pose, rig)
 
 
@@ -207,7 +206,9 @@ def _along_path(camera: Camera, rig: Rig) -> Callable[[int], Pose]:
             rows.append(_key_row(key, camera))
     if len(frames) == 1:
         frames, rows = [frames[0], frames[0] + 1], [rows[0], rows[0]]
-    curve = scipy.interpolate.PchipInterpolator(np.array(frames, np.float64), np.array(rows), axis=0)
+    curve = scipy.interpolate.PchipInterpolator(
+        np.array(frames, np.float64), np.array(rows), axis=0
+    )
 
     def pose_at(frame: int) -> Pose:
         x, y, z, pan, tilt, roll, zoom = curve(min(max(frame, frames[0]), frames[-1])).tolist()

@@ -79,9 +79,10 @@ def _cut_out(picture: Rgba) -> Rgba:
         (max(8, round(width * scale)), max(8, round(height * scale))),
         interpolation=cv2.INTER_AREA,
     )
-    mask = _unlike_border(small)
+    rgb = np.asarray(small, np.uint8)
+    mask = _unlike_border(rgb)
     if not _like_a_figure(mask):
-        mask = _grab_cut(small)
+        mask = _grab_cut(rgb)
     if not _like_a_figure(mask):
         mask = _egg(small.shape[0], small.shape[1])
     soft = cv2.GaussianBlur(mask, (0, 0), 1.3, borderType=cv2.BORDER_REPLICATE)
@@ -113,8 +114,8 @@ def _unlike_border(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     rim = np.concatenate([labels[0], labels[:, 0], labels[:, -1]])
     outside = np.isin(labels, np.unique(rim[rim > 0]))
     mask = (~outside).astype(np.uint8)
-    mask = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    return _largest(mask)
+    opened = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    return _largest(np.asarray(opened, np.uint8))
 
 
 def _grab_cut(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -126,7 +127,7 @@ def _grab_cut(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         cv2.grabCut(
             np.ascontiguousarray(rgb[..., ::-1]),
             marks,
-            None,
+            (0, 0, 0, 0),
             np.zeros((1, 65)),
             np.zeros((1, 65)),
             3,

@@ -74,7 +74,11 @@ def mountain(rng: Random, light: Palette, size: Size) -> Layers:
     """Three ranges, each nearer one darker and clearer."""
     rock = blend(light.ground, (104, 112, 128), 0.5)
     layers: Layers = [(_sky(rng, light, size), 2000)]
-    for metres, high, share, peaks in ((900, 0.34, 0.62, 3), (350, 0.2, 0.38, 5), (90, 0.08, 0.1, 8)):
+    for metres, high, share, peaks in (
+        (900, 0.34, 0.62, 3),
+        (350, 0.2, 0.38, 5),
+        (90, 0.08, 0.1, 8),
+    ):
         ridge = _ridge(rng, size, blend(rock, light.horizon, share), high, 0.58, peaks)
         if metres == 900:
             _snow_caps(ridge, light)
@@ -108,8 +112,14 @@ def road(rng: Random, light: Palette, size: Size) -> Layers:
     for dash in range(1, 14):
         z0, z1 = dash * 1.5, dash * 1.5 + 0.7
         y0, y1 = ((base - ground.horizon) * 1.1 / z for z in (z0, z1))
-        marks = [(middle - y0 * 0.03, ground.horizon + y0), (middle + y0 * 0.03, ground.horizon + y0)]
-        marks += [(middle + y1 * 0.03, ground.horizon + y1), (middle - y1 * 0.03, ground.horizon + y1)]
+        marks = [
+            (middle - y0 * 0.03, ground.horizon + y0),
+            (middle + y0 * 0.03, ground.horizon + y0),
+        ]
+        marks += [
+            (middle + y1 * 0.03, ground.horizon + y1),
+            (middle - y1 * 0.03, ground.horizon + y1),
+        ]
         ground.polygon(marks, blend(light.glow, asphalt, 0.35))
     posts = _sheet(size)
     for x in (0.2, 0.8):
@@ -202,7 +212,9 @@ def _ridge(
 
 def _snow_caps(ridge: Sheet, light: Palette) -> None:
     rows = np.linspace(0, 1, ridge.height, dtype=np.float32)[:, None]
-    texture = clouds(np.random.Generator(np.random.PCG64(3)), (ridge.width, ridge.height), (30, 12), 4)
+    texture = clouds(
+        np.random.Generator(np.random.PCG64(3)), (ridge.width, ridge.height), (30, 12), 4
+    )
     mask = np.clip((0.37 - rows) * 14 + (texture - 0.5) * 3, 0, 1) * ridge.cover
     ridge.colour += (np.array(blend(light.horizon, (255, 255, 255), 0.5)) - ridge.colour) * (
         mask * 0.8
@@ -211,7 +223,11 @@ def _snow_caps(ridge: Sheet, light: Palette) -> None:
 
 def _floor(rng: Random, light: Palette, size: Size, colour: Rgb, stretch: float) -> Sheet:
     sheet = _sheet(size)
-    stops = [(0.5, blend(colour, light.horizon, 0.45)), (0.6, colour), (1.0, blend(colour, light.dark, 0.75))]
+    stops = [
+        (0.5, blend(colour, light.horizon, 0.45)),
+        (0.6, colour),
+        (1.0, blend(colour, light.dark, 0.75)),
+    ]
     noise = perspective_noise(rng, sheet, stretch, 3.0)
     tone = sheet.gradient(stops) * (0.78 + 0.44 * noise)[..., None]
     sheet.paint(sheet.under(np.full(sheet.width, sheet.horizon, np.float32)), tone)
@@ -223,7 +239,7 @@ def _trees(rng: Random, size: Size, colour: Rgb, count: int, metres: float) -> S
     base = sheet.horizon + size[1] * 0.62 * 1.5 / metres
     for index in range(count):
         x = (index + rng.uniform(0.1, 0.9)) / count * size[0]
-        wide = size[1] * rng.uniform(0.12, 0.26) / metres ** 0.85
+        wide = size[1] * rng.uniform(0.12, 0.26) / metres**0.85
         lean = rng.uniform(-1, 1) * wide
         bark = blend(colour, (0, 0, 0), float(rng.uniform(0.1, 0.35)))
         trunk = [(x - wide, base), (x - wide * 0.6 + lean, 0), (x + wide * 0.6 + lean, 0)]

@@ -74,9 +74,8 @@ def look_of(prompt: str) -> Grade:
 
 def graded(rgba: NDArray[np.uint8], grade: Grade) -> NDArray[np.uint8]:
     """The picture `(h, w, 4) uint8 RGBA` in the grade; opacity stays."""
-    if grade.gain == (1.0, 1.0, 1.0) and grade.lift == (0.0, 0.0, 0.0):
-        if grade.saturation == 1.0 and grade.contrast == 1.0:
-            return rgba
+    if grade == Grade(grain=grade.grain):
+        return rgba
     luma = np.array([0.2126, 0.7152, 0.0722])
     mix = np.outer(np.ones(3), luma) * (1 - grade.saturation) + np.eye(3) * grade.saturation
     matrix = np.diag(np.array(grade.gain) * grade.contrast) @ mix
@@ -86,9 +85,7 @@ def graded(rgba: NDArray[np.uint8], grade: Grade) -> NDArray[np.uint8]:
     return np.asarray(cv2.transform(rgba, full), np.uint8)
 
 
-def settled(
-    rgba: NDArray[np.uint8], surround: Rgb, strength: float = 0.4
-) -> NDArray[np.uint8]:
+def settled(rgba: NDArray[np.uint8], surround: Rgb, strength: float = 0.4) -> NDArray[np.uint8]:
     """A cut-out `(h, w, 4) uint8 RGBA` in the light of its place: tinted towards the mean colour
     `surround`, dimmed where it is dark, and edged with its light (light wrap)."""
     tone = np.array(surround, np.float64)

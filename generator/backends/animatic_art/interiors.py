@@ -36,7 +36,9 @@ def room(rng: Random, light: Palette, size: Size) -> Layers:
     wall.box(0, joint - size[1] * 0.014, size[0], joint, blend(wall_tone, (0, 0, 0), 0.5))
     floor = _boards(rng, light, size, blend((112, 80, 58), light.dark, 0.45))
     pool = 0.3 if not light.night else 0.12
-    floor.glow((side + 0.06) * size[0], wall.horizon + size[1] * 0.30, size[1] * 0.2, light.glow, pool)
+    floor.glow(
+        (side + 0.06) * size[0], wall.horizon + size[1] * 0.30, size[1] * 0.2, light.glow, pool
+    )
     things = _furniture(rng, size, blend(wall_tone, light.dark, 0.75), light, lamp_x)
     return [(wall, _WALL_M), (floor, 0), (things, 6.6), (_door_frame(size, light), 2.4)]
 
@@ -56,14 +58,27 @@ def corridor(rng: Random, light: Palette, size: Size) -> Layers:
         for step in (1.4, 2.1, 3.4, 6.0):
             left = x + sign * far * step
             wide = sign * far * step * 0.18
-            door = [(left, y - far * step * 0.62), (left + wide, y - far * (step + step * 0.18) * 0.62)]
+            door = [
+                (left, y - far * step * 0.62),
+                (left + wide, y - far * (step + step * 0.18) * 0.62),
+            ]
             door += [(left + wide, y + far * step * 1.18), (left, y + far * step)]
             back.polygon(door, blend(shade, (0, 0, 0), 0.4))
-    ceiling = [(x - far, y - far), (x + far, y - far), (x + size[0], y - size[0]), (x - size[0], y - size[0])]
+    ceiling = [
+        (x - far, y - far),
+        (x + far, y - far),
+        (x + size[0], y - size[0]),
+        (x - size[0], y - size[0]),
+    ]
     back.polygon(ceiling, blend(tone, (0, 0, 0), 0.5))
     for step in (1.25, 1.8, 2.8, 4.8):
         a, b = far * step, far * step * 1.22
-        lamp = [(x - a * 0.2, y - a), (x + a * 0.2, y - a), (x + b * 0.2, y - b), (x - b * 0.2, y - b)]
+        lamp = [
+            (x - a * 0.2, y - a),
+            (x + a * 0.2, y - a),
+            (x + b * 0.2, y - b),
+            (x - b * 0.2, y - b),
+        ]
         back.polygon(lamp, blend(light.lamp, (255, 255, 255), 0.45))
         back.glow(x, y - a, a * 0.9, light.lamp, 0.16)
     back.glow(x, y, size[1] * 0.13, light.glow, 0.4)
@@ -74,7 +89,9 @@ def corridor(rng: Random, light: Palette, size: Size) -> Layers:
 def stage(rng: Random, light: Palette, size: Size) -> Layers:
     """A dark stage, two beams of light, curtains at the sides."""
     back = _sheet(size)
-    back.paint(back.whole(), back.gradient([(0, (12, 10, 16)), (0.55, (34, 26, 38)), (1, (8, 8, 12))]))
+    back.paint(
+        back.whole(), back.gradient([(0, (12, 10, 16)), (0.55, (34, 26, 38)), (1, (8, 8, 12))])
+    )
     for x, tone in ((0.36, (255, 214, 160)), (0.66, (150, 180, 255))):
         beam = Sheet(size[0], size[1], back.horizon)
         top = (x + (0.12 if x > 0.5 else -0.12)) * size[0]
@@ -90,14 +107,17 @@ def stage(rng: Random, light: Palette, size: Size) -> Layers:
     folds = np.sin(np.linspace(0, 90, size[0], dtype=np.float32)) * 0.35 + 0.65
     across = np.abs(np.linspace(-1, 1, size[0], dtype=np.float32))
     mask = np.repeat(np.clip((across - 0.56) * 60, 0, 1)[None, :], size[1], axis=0)
-    curtain.paint(np.asarray(mask, np.float32), np.array((112, 22, 30)) * folds[None, :, None] * 0.7)
+    curtain.paint(
+        np.asarray(mask, np.float32),
+        np.asarray(np.array((78, 15, 21)) * folds[None, :, None], np.float32),
+    )
     return [(back, 12), (floor, 0), (curtain, 4.2)]
 
 
 def studio(rng: Random, light: Palette, size: Size) -> Layers:
     """A swept background and a lit table top, for things."""
-    tone = ((206, 200, 192), (176, 190, 200), (204, 188, 180))[int(rng.integers(3))]
-    tone = blend(tone, light.dark, 0.55 if light.night else 0.08)
+    tones: tuple[Rgb, ...] = ((206, 200, 192), (176, 190, 200), (204, 188, 180))
+    tone = blend(tones[int(rng.integers(3))], light.dark, 0.55 if light.night else 0.08)
     back = _sheet(size)
     back.paint(back.whole(), back.gradient([
         (0.1, blend(tone, (0, 0, 0), 0.38)), (0.5, tone), (0.62, blend(tone, (0, 0, 0), 0.06)),
@@ -130,9 +150,7 @@ def _window(wall: Sheet, light: Palette, size: Size, side: float) -> None:
     wall.glow(*middle, size[1] * 0.24, light.glow, 0.10 if light.night else 0.34)
 
 
-def _boards(
-    rng: Random, light: Palette, size: Size, colour: Rgb, planks: bool = True
-) -> Sheet:
+def _boards(rng: Random, light: Palette, size: Size, colour: Rgb, planks: bool = True) -> Sheet:
     """A floor from where the back wall stands, in planks towards the vanishing point."""
     floor = _sheet(size)
     noise = perspective_noise(rng, floor, 1.0 if not planks else 0.5, 3.0)

@@ -1,4 +1,4 @@
-"""Seeded randomness that is the same in every process: named streams, smooth wobble, soft clouds."""
+"""Seeded randomness that is the same in every process: named streams, wobble, soft clouds."""
 
 from __future__ import annotations
 

@@ -133,7 +133,8 @@ def fitted(
         scale = min(scale, 0.75)
     out_w, out_h = max(2, round((right - left) * scale)), max(2, round((bottom - top) * scale))
     filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    texture = cv2.resize(plane.texture[top:bottom, left:right], (out_w, out_h), None, 0, 0, filter_)
+    part = plane.texture[top:bottom, left:right]
+    texture = np.asarray(cv2.resize(part, (out_w, out_h), interpolation=filter_), np.uint8)
     scale_x, scale_y = (right - left) / out_w, (bottom - top) / out_h
     if blur_px * scale / max(seen[4], 1e-6) > 0.4:
         sigma = blur_px * scale / seen[4] / 2
@@ -165,7 +166,7 @@ def draw_plane(frame: Texture, plane: Plane, pose: Pose, opacity: float = 1.0) -
         np.copyto(part, warped)
         return
     if opacity < 1:
-        warped = cv2.convertScaleAbs(warped, alpha=opacity)
+        warped = np.asarray(cv2.convertScaleAbs(warped, alpha=opacity), np.uint8)
     over(part, warped)
 
 

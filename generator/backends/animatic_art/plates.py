@@ -150,7 +150,7 @@ def _filled(picture: Rgba) -> Rgba:
         reach = min(sigma, picture.shape[0] / 4)
         soft = cv2.GaussianBlur(weight, (0, 0), reach, borderType=cv2.BORDER_REPLICATE)
         clear = 1 - weight[..., 3:] / 255
-        weight = weight + soft * clear
+        weight = np.asarray(weight + soft * clear, np.float32)
     out = weight[..., :3] / np.maximum(weight[..., 3:] / 255, 1 / 255)
     filled = np.full_like(picture, 255)
     filled[..., :3] = np.clip(out + 0.5, 0, 255).astype(np.uint8)
@@ -163,7 +163,7 @@ def _flat(layers: Sequence[Rgba]) -> Rgba:
     for layer in layers:
         small = cv2.resize(premultiplied(layer), (64, 36), interpolation=cv2.INTER_AREA)
         top = small.astype(np.float32)
-        flat = top + flat * (1 - top[..., 3:] / 255)
+        flat = np.asarray(top + flat * (1 - top[..., 3:] / 255), np.float32)
     return np.clip(flat, 0, 255).astype(np.uint8)
 
 

@@ -138,7 +138,10 @@ def build_scene(
         ))
         for mark in staging.marks
     ]  # fmt: skip
-    ordered = [*((mark.z, item) for mark, item in actors), *front]
+    ordered: list[tuple[float, Plane | Actor]] = [
+        *((mark.z, item) for mark, item in actors),
+        *front,
+    ]
     ordered.sort(key=lambda pair: -pair[0])
     words = "" if board is not None else f"{shot.slugline} {shot.action}"
     grain = look_of(request.prompt).grain
@@ -156,9 +159,7 @@ def build_scene(
 
 def frame_of(scene: Scene, keys: Sequence[HeldPicture], at: int, request: RenderRequest) -> Rgba:
     """Frame `at` with its held pictures."""
-    return blend_keys(
-        lambda: scene.draw(at), keys, at, scene.pose_at, scene.depth_m, request.fps
-    )
+    return blend_keys(lambda: scene.draw(at), keys, at, scene.pose_at, scene.depth_m, request.fps)
 
 
 def picture_of(assets: Mapping[str, Path], sha256: str) -> Rgba:
@@ -304,4 +305,3 @@ def _planes(
 
 def _is_upright(plane: Plane) -> bool:
     return float(np.abs(plane.world[3, :2]).sum()) == 0.0
-

@@ -114,9 +114,7 @@ def stage(
         focal=focal,
     )
     reference = min(focal_px(30, size), focal * 0.97)
-    bare = Staging(
-        start, subject_m, height_m, horizon, reference, (), shot.size in _TIGHT
-    )
+    bare = Staging(start, subject_m, height_m, horizon, reference, (), shot.size in _TIGHT)
     marks = _marks(shot, cast, shown, main, bare, size, nudge[0])
     main_x = next(mark.x for mark in marks if mark.cast == main)
     if len(marks) > 1 and shot.size is not ShotSize.OTS:

@@ -96,8 +96,8 @@ class _Canvas:
         mask = np.zeros((bottom - top, right - left), np.uint8)
         corners = np.round((curve - (left, top)) * 16).astype(np.int32)
         cv2.fillPoly(mask, [corners], 255, cv2.LINE_AA, 4)
-        cover = mask.astype(np.float32) / 255
-        shade = self._shade(cover, height) * light * (1 + 0.14 * self.texture[part])
+        cover = np.asarray(mask.astype(np.float32) / 255, np.float32)
+        shade = self._shade(cover, height) * (0.9 * light) * (1 + 0.14 * self.texture[part])
         paint = np.clip(np.array(colour, np.float32) * shade[..., None], 0, 255)
         self.colour[part] += (paint - self.colour[part]) * cover[..., None]
         self.alpha[part] += (1 - self.alpha[part]) * cover
@@ -254,9 +254,7 @@ def _head(canvas: _Canvas, person: _Person, profile: bool, away: bool) -> None:
         _hair(canvas, person, profile, half, lean)
 
 
-def _features(
-    canvas: _Canvas, person: _Person, profile: bool, half: float, lean: float
-) -> None:
+def _features(canvas: _Canvas, person: _Person, profile: bool, half: float, lean: float) -> None:
     """Planes of light rather than a face: enough for eye lines, nobody's likeness."""
     tall = person.head
     eyes = (0.62,) if profile else (-0.42, 0.42)
@@ -281,7 +279,11 @@ def _hair(canvas: _Canvas, person: _Person, profile: bool, half: float, lean: fl
     colour = person.cloth if person.hat else person.hair
     back = -half * 0.32 if profile else 0.0
     cap = [(lean + back - half * 1.14, tall * 0.56), (lean + back - half * 1.14, tall * 0.2)]
-    cap += [(lean - half * 0.66, 0.001), (lean + half * 0.62, 0.001), (lean + half * 1.1, tall * 0.2)]
+    cap += [
+        (lean - half * 0.66, 0.001),
+        (lean + half * 0.62, 0.001),
+        (lean + half * 1.1, tall * 0.2),
+    ]
     front = half * (0.92 if profile else 1.12)
     cap += [(lean + front, tall * 0.36), (lean + half * 0.7, tall * 0.24)]
     cap += [(lean - half * 0.1, tall * 0.25), (lean + back - half * 0.8, tall * 0.32)]

@@ -76,7 +76,10 @@ def _rain(size: tuple[int, int], seed: int, near: bool) -> _Sheet:
         x, y = rng.uniform(-width * 0.1, width * 1.1), rng.uniform(-length, height)
         reach = length * rng.uniform(0.6, 1.2)
         for wrap in (0, height):
-            start = (round((x + slant * wrap) * 16) - round(slant * wrap * 16), round((y - wrap) * 16))
+            start = (
+                round((x + slant * wrap) * 16) - round(slant * wrap * 16),
+                round((y - wrap) * 16),
+            )
             end = (start[0] - round(slant * reach * 16), start[1] + round(reach * 16))
             shade = int(level * rng.uniform(0.5, 1.0))
             cv2.line(tile, start, end, shade, max(1, height // 500), cv2.LINE_AA, 4)
@@ -115,7 +118,7 @@ def _fog(size: tuple[int, int], seed: int, level: int) -> _Sheet:
     return _Sheet(np.ascontiguousarray(tall), (width * 0.02, 0.0), False)
 
 
-def _light(level: NDArray[np.uint8], colour: tuple[float, float, float]) -> Rgba:
+def _light(level: cv2.typing.MatLike, colour: tuple[float, float, float]) -> Rgba:
     tile = np.zeros((*level.shape, 4), np.uint8)
     for channel in range(3):
         tile[..., channel] = (level * colour[channel]).astype(np.uint8)
