@@ -44,6 +44,9 @@ class Plane:
     opaque: bool = False
     mirrored: bool = True
     """Carry on mirrored past the edges; a figure does not."""
+    rows: tuple[float, float] | None = None
+    """First painted row and row after the last (infinite where paint meets the edge), if known:
+    what is clear is not worth a warp."""
 
 
 def card(
@@ -146,7 +149,8 @@ def fitted(
             [0, 0, 1],
         ]
     )
-    return replace(plane, texture=np.ascontiguousarray(texture), world=plane.world @ back)
+    texture = np.ascontiguousarray(texture)
+    return replace(plane, texture=texture, world=plane.world @ back, rows=_painted_rows(texture))
 
 
 def draw_plane(frame: Texture, plane: Plane, pose: Pose, opacity: float = 1.0) -> None:
@@ -208,6 +212,9 @@ def _rows(
         return None
     if plane.opaque:
         return 0, 0, width, height
+    if flat and plane.mirrored and plane.rows is not None:
+        first, last = _painted_span(plane.rows, to_frame, tex_w, height)
+        return (0, first, width, last) if last > first else None
     ahead = seen[2] > 1e-9
     if not ahead.any():
         return None
@@ -219,6 +226,26 @@ def _rows(
         left, right = max(0, int(np.floor(xs.min())) - 1), min(width, int(np.ceil(xs.max())) + 1)
     bottom = min(bottom, height)
     return (left, top, right, bottom) if bottom > top and right > left else None
+
+
+def _painted_rows(texture: Texture) -> tuple[float, float] | None:
+    painted = np.flatnonzero(texture[..., 3].max(axis=1))
+    if not len(painted):
+        return None
+    last = int(painted[-1]) + 1
+    return float(painted[0]), float(last) if last < len(texture) else float("inf")
+
+
+def _painted_span(
+    rows: tuple[float, float], to_frame: Matrix, tex_w: int, height: int
+) -> tuple[int, int]:
+    """First and last row of the frame that the painted rows of a mirrored plane can reach."""
+    tops = [to_frame @ (column, rows[0], 1.0) for column in (-tex_w, 2 * tex_w)]
+    top = int(min(point[1] / point[2] for point in tops)) - 2
+    if rows[1] == float("inf"):
+        return max(0, top), height
+    feet = [to_frame @ (column, rows[1], 1.0) for column in (-tex_w, 2 * tex_w)]
+    return max(0, top), min(height, int(max(point[1] / point[2] for point in feet)) + 3)
 
 
 def _seen_box(

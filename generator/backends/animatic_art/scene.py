@@ -73,6 +73,8 @@ class Scene:
                 draw_plane(frame, drawable, pose, min(1.0, max(0.0, near)))
         self.weather.draw(frame, at)
         frame = self._smeared(frame, pose, self.pose_at(at + 1))
+        if not self.fields:
+            return frame
         field = self.fields[at % len(self.fields)]
         return np.asarray(cv2.multiply(frame, field, scale=1 / 224), np.uint8)
 
@@ -153,12 +155,15 @@ def build_scene(
         tuple(behind),
         tuple(item for _, item in ordered),
         weather_of(words, is_inside(shot.slugline), size, request.fps, seed),
-        tuple(finish_fields(stream("finish", seed), size, grain)),
+        () if board is not None else tuple(finish_fields(stream("finish", seed), size, grain)),
     )
 
 
 def frame_of(scene: Scene, keys: Sequence[HeldPicture], at: int, request: RenderRequest) -> Rgba:
     """Frame `at` with its held pictures."""
+    if not scene.fields and at > 0:
+        # A move over a board: the board is what is drawn, there is nothing to dissolve to.
+        return scene.draw(at)
     return blend_keys(lambda: scene.draw(at), keys, at, scene.pose_at, scene.depth_m, request.fps)
 
 
@@ -227,7 +232,7 @@ def _place(
 ) -> Place:
     shot = request.description
     if board is not None:
-        far_m = 2.2 * staging.subject_m
+        far_m = 1.15 * staging.subject_m
         view = View(
             staging.reference_focal, 1.5, staging.horizon, request.size, far_m, overscan=1.0
         )
