@@ -126,7 +126,12 @@ def _moved(pose: Pose, move: CameraMove, frame: int, camera: Camera, rig: Rig) -
         share = progress - 0.25 if forward else progress - 0.75
         return _in_depth(pose, name, share * step, rig)
     # Moves across end nearer to the framing than they begin: they arrive at what they show.
-    return _across(pose, name, (progress - 0.65) * step, rig)
+    moved = _across(pose, name, (progress - 0.65) * step, rig)
+    if name.startswith("crane"):
+        lowest = _across(pose, name, -0.65 * step if forward else 0.35 * step, rig).y - pose.y
+        # A crane does not dive into the grass: the whole move is lifted instead.
+        return replace(moved, y=moved.y + max(0.0, -lowest - 0.4 * rig.height_m))
+    return moved
 
 
 def _in_depth(pose: Pose, name: str, share: float, rig: Rig) -> Pose:

@@ -178,9 +178,8 @@ def over(part: Texture, top: Texture) -> None:
     """Premultiplied `top` over `part`, in place."""
     clear = cv2.bitwise_not(cv2.extractChannel(top, 3))
     clear4 = cv2.cvtColor(clear, cv2.COLOR_GRAY2RGBA)
-    under = cv2.multiply(part, clear4, scale=1 / 255)
-    cv2.add(under, top, dst=under)
-    part[...] = under
+    cv2.multiply(part, clear4, dst=part, scale=1 / 255)
+    cv2.add(part, top, dst=part)
 
 
 def _warp(plane: Plane, to_frame: Matrix, size: tuple[int, int]) -> Texture:

@@ -76,7 +76,7 @@ class Scene:
         if not self.fields:
             return frame
         field = self.fields[at % len(self.fields)]
-        return np.asarray(cv2.multiply(frame, field, scale=1 / 224), np.uint8)
+        return np.asarray(cv2.multiply(frame, field, dst=frame, scale=1 / 224), np.uint8)
 
     def num_bytes(self) -> int:
         """Memory that the textures take."""
