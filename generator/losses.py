@@ -10,7 +10,7 @@ from storyboards.shot_schema import Checks
 
 __all__ = ["HONOURED_EXPORTS", "film_losses", "shot_losses"]
 
-HONOURED_EXPORTS = frozenset({"otio", "contact_sheet"})
+HONOURED_EXPORTS = frozenset({"otio", "edl", "fcp7xml", "contact_sheet"})
 
 
 def film_losses(film: Film) -> tuple[Loss, ...]:

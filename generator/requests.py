@@ -96,6 +96,7 @@ def request_for(
                 (names.get(line.character.id, _name(line)), line.text[lang], line.delivery)
                 for line in shot.dialogue
             ),
+            focus=shot.focus,
         ),
         references=tuple(_references(shot, names)),
         key_pictures=tuple(

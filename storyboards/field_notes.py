@@ -182,7 +182,7 @@ FIELD_NOTES: Mapping[str, Mapping[str, str]] = {
         "position": "place in the frame; default: the character's side of the scene",
         "facing": "which way they look; default: at the others",
         "depth": "near, mid or far; default: mid",
-        "ref": "which of the character's references; default: front",
+        "ref": "which of the character's references; default: the one that fits the facing",
         "enters": "the side they come in from",
         "exits": "the side they leave by",
         "action": "what they do",

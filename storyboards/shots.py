@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 
 from media.timebase import Duration
 from storyboards.cues import sound_cues, sound_effects, spoken_lines, title_cards
 from storyboards.edges import Edges
+from storyboards.fields import ShotSize
 from storyboards.film import (
     Asset,
     Continuation,
@@ -21,7 +23,7 @@ from storyboards.marks import Loc
 from storyboards.references import clip_facts
 from storyboards.script import Place, Script
 from storyboards.shot_schema import Camera, Checks, Takes
-from storyboards.staging import Position, Stance, stances
+from storyboards.staging import Facing, Position, Stance, stances
 from storyboards.timing import ShotTime
 
 __all__ = ["resolve_shot"]
@@ -137,7 +139,7 @@ def _cast(script: Script, place: Place, sides: dict[str, Position]) -> tuple[Sta
                 stance.position,
                 stance.facing,
                 stance.depth,
-                _view(stance, tuple(views)),
+                _view(stance, tuple(views), place.text.size),
                 entry.enters,
                 entry.exits,
                 entry.action or "",
@@ -146,10 +148,21 @@ def _cast(script: Script, place: Place, sides: dict[str, Position]) -> tuple[Sta
     return tuple(staged)
 
 
-def _view(stance: Stance, views: tuple[str, ...]) -> str:
+_VIEWS: Mapping[Facing, tuple[str, ...]] = {
+    "camera": ("front",),
+    "left": ("profile", "side", "three_quarter", "front"),
+    "right": ("profile", "side", "three_quarter", "front"),
+    "away": ("back", "front"),
+}
+
+
+def _view(stance: Stance, views: tuple[str, ...], size: ShotSize) -> str:
+    """The reference that shows the character as they face; over a shoulder we see the face."""
     if stance.ref in views and stance.ref is not None:
         return stance.ref
-    return "front" if "front" in views else views[0] if views else ""
+    wanted = _VIEWS["camera" if size is ShotSize.OTS else stance.facing]
+    fitting = [view for view in wanted if view in views]
+    return fitting[0] if fitting else next(iter(views), "")
 
 
 def _keyframes(script: Script, place: Place, num_frames: int) -> tuple[Keyframe, ...]:

@@ -137,8 +137,17 @@ def test_files_are_hashed_and_named(folder: Path) -> None:
         folder / "mara.png",
         sha256_file(folder / "mara.png"),
     )
-    assert shot(film, "sc010/b").cast[0].ref == "front"
     assert shot(film, "sc020/a").cast[0].ref == ""
+
+
+def test_the_view_fits_the_facing(folder: Path) -> None:
+    def view(staged: str) -> str:
+        return shot(load(folder, BOARD.replace("cast: [mara]", staged)), "sc010/b").cast[0].ref
+
+    assert view("cast: [{who: mara, facing: camera}]") == "front"
+    assert view("cast: [{who: mara, facing: left}]") == "side"
+    assert view("cast: [{who: mara, facing: left, ref: front}]") == "front"
+    assert view("cast: [{who: mara, facing: left}]\n        size: OTS") == "front"
 
 
 def test_an_automatic_shot_lasts_as_long_as_its_longest_language(folder: Path) -> None:
