@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 
 __all__ = ["delivery_rate", "estimate_speech_s"]
 
@@ -69,6 +70,7 @@ _SENTENCE_MARKS = frozenset(".!?…。！？؟।")
 _SMALL_KANA = frozenset("ゃゅょぁぃぅぇぉャュョァィゥェォ")
 
 
+@lru_cache(maxsize=4096)
 def estimate_speech_s(text: str, lang: str = "en", delivery: str = "") -> Fraction:
     """Seconds that saying `text` takes, with a breath on either side; 0 for nothing to say."""
     language = re.split(r"[-_]", lang.lower())[0]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -104,7 +104,8 @@ def known_cues() -> tuple[str, ...]:
     return tuple(CUES)
 
 
-def _calls(text: str) -> list[_Call]:
+@lru_cache(maxsize=1024)
+def _calls(text: str) -> tuple[_Call, ...]:
     """Cues with the modifiers of their own clause."""
     calls: dict[str, _Call] = {}
     for clause in re.split(r"[,;.+&/]|\band\b|\bwith\b|\bthen\b|\bover\b", text.lower()):
@@ -114,7 +115,7 @@ def _calls(text: str) -> list[_Call]:
             gain_db = sum(_MODIFIERS[stem][0] for stem in asked)
             pace = float(np.prod([_MODIFIERS[stem][1] for stem in asked]))
             calls.setdefault(name, _Call(name, gain_db, pace, bool(_FAR & set(asked))))
-    return list(calls.values())
+    return tuple(calls.values())
 
 
 def _is_form(word: str, stem: str) -> bool:
@@ -125,7 +126,7 @@ def _names_in(clause: str) -> list[str]:
     """Cue names in the order of the clause; a longer phrase takes its words from shorter ones."""
     found: list[tuple[int, str]] = []
     for words, name in _patterns():
-        match = re.search(words, clause)
+        match = words.search(clause)
         if match:
             found.append((match.start(), name))
             clause = clause[: match.start()] + " " * len(match[0]) + clause[match.end() :]
@@ -133,14 +134,16 @@ def _names_in(clause: str) -> list[str]:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, str], ...]:
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
     phrases = [(word, name) for name, cue in CUES.items() for word in cue.words.split()]
     phrases.sort(key=lambda phrase: (-phrase[0].count("_"), -len(phrase[0])))
     return tuple(
-        (rf"\b{re.escape(phrase).replace('_', ' +')}{_SUFFIX}\b", name) for phrase, name in phrases
+        (re.compile(rf"\b{re.escape(phrase).replace('_', ' +')}{_SUFFIX}\b"), name)
+        for phrase, name in phrases
     )
 
 
+@lru_cache(maxsize=1024)
 def _natural_s(call: _Call) -> float:
     cue = CUES[call.name]
     if isinstance(cue, Texture):
