@@ -65,7 +65,8 @@ def _shot(index: int, num_shots: int, seconds: float) -> dict[str, object]:
         "action": f"Beat {index + 1} of the night.",
     }
     if index % 3 == 0:
-        shot["dialogue"] = [{"who": "mara", "line": _LINES[index // 3 % len(_LINES)], "at": "0.5s"}]
+        line = f"{_LINES[index // 3 % len(_LINES)]} Night {index}."
+        shot["dialogue"] = [{"who": "mara", "line": line, "at": "0.5s"}]
         shot["duration"] = "auto"
     if index % 4 == 0:
         shot["sfx"] = [{"cue": "rail creak", "at": "0.5s"}]

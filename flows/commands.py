@@ -87,7 +87,7 @@ def check_line(facts: Mapping[str, Any]) -> str:
 
 def plan(choice: Choice, settings: Settings) -> Plan:
     """The plan of the film; nothing is rendered or written."""
-    from flows.film import plan_film
+    from flows.planning import plan_film
 
     film = load(choice)
     return plan_film(film, options_for(choice, settings, film))
@@ -194,7 +194,7 @@ def print_made(made: MadeFilm, console: Console) -> None:
 
 def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
     """A line that says what was picked."""
-    from flows.film import plan_film
+    from flows.planning import plan_film
     from generator.picks import pick_take, picks_path
 
     film = load(choice)

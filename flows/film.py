@@ -10,25 +10,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 
 from editor.timeline import ClipMedia
 from flows.artifacts import record_film, record_plan_table
 from flows.cutting import CutMaterial, cut_film
+from flows.delivery_folder import hold_delivery_folder
 from flows.made import Delivered, MadeFilm
-from flows.options import FilmOptions, FilmRun, preview_size
+from flows.options import FilmOptions, FilmRun
+from flows.planning import plan_film
 from flows.report import write_report
 from flows.shots import render_shots
-from generator.backends.registry import InstalledBackends
-from generator.budget import require_budget
-from generator.picks import load_picks
-from generator.plan import Plan, PlanSettings, plan_shots
-from generator.requests import Raster, assets_for
+from generator.budget import Allowance, require_budget
+from generator.plan import Plan
+from generator.requests import assets_for
 from generator.takes import Take, TakeStore, record_plan, spent_usd
 from media.errors import BudgetError, StoreError
 from storyboards.film import Film, film_shots
 
-__all__ = ["cut_material", "make_film", "plan_film"]
+__all__ = ["cut_material", "make_film"]
 
 
 def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
@@ -50,34 +49,15 @@ def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
             where=film.path.name,
             todo="raise the budget and run again: what was rendered is kept",
         )
-    deliveries: tuple[Delivered, ...] = ()
-    if not options.only:
+    if options.only:
+        return _made(plan, allowed, (), options, started)
+    with hold_delivery_folder(options.out, options.store, run.stop):
         material = cut_material(plan, takes)
         deliveries = cut_film(film, material, options, run, lambda: _require_whole(takes, store))
-    made = MadeFilm(
-        film=film,
-        plan=plan,
-        rendered=len(allowed.jobs),
-        reused=len({job.key for job in plan.jobs}) - len(allowed.jobs),
-        deliveries=deliveries,
-        report=options.out / "report.html",
-        wall_seconds=time.monotonic() - started,
-        clean=not options.slates,
-    )
-    if deliveries:
+        made = _made(plan, allowed, deliveries, options, started)
         write_report(made)
-        record_film(made, run.recorder)
+    record_film(made, run.recorder)
     return made
-
-
-def plan_film(film: Film, options: FilmOptions) -> Plan:
-    """The plan for `film` as these options would make it."""
-    settings = PlanSettings(only=options.only)
-    if options.preview:
-        raster = Raster(preview_size(film.size), film.fps)
-        settings = replace(settings, raster=raster, backend="animatic")
-    store = TakeStore(options.store)
-    return plan_shots(film, InstalledBackends(), store.entries, load_picks(film), settings)
 
 
 def cut_material(plan: Plan, takes: Mapping[str, Take]) -> CutMaterial:
@@ -99,6 +79,25 @@ def cut_material(plan: Plan, takes: Mapping[str, Take]) -> CutMaterial:
         slated=frozenset(slated),
         native=frozenset(shot for shot, one in media.items() if one.sound is not None),
         assets=assets_for(plan.film),
+    )
+
+
+def _made(
+    plan: Plan,
+    allowed: Allowance,
+    deliveries: tuple[Delivered, ...],
+    options: FilmOptions,
+    started: float,
+) -> MadeFilm:
+    return MadeFilm(
+        film=plan.film,
+        plan=plan,
+        rendered=len(allowed.jobs),
+        reused=len({job.key for job in plan.jobs}) - len(allowed.jobs),
+        deliveries=deliveries,
+        report=options.out / "report.html",
+        wall_seconds=time.monotonic() - started,
+        clean=not options.slates,
     )
 
 
