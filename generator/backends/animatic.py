@@ -91,8 +91,12 @@ class Animatic:
         adjustments = (
             (f"size {_by(request.size)} becomes {_by(size)}",) if size != request.size else ()
         )
+        pictured = any(ref.role in ("plate", "layer") for ref in references)
         snapped = replace(
             request,
+            description=request.description
+            if pictured
+            else replace(request.description, focus=None),
             size=size,
             references=references,
             key_pictures=keys,
@@ -247,6 +251,9 @@ def _other_losses(request: RenderRequest) -> list[Loss]:
         Loss(f"cast.{lora.subject}.lora" if lora.subject else "lora", "the animatic has no weights")
         for lora in request.loras
     ]
+    pictured = any(ref.role in ("plate", "layer") for ref in request.references)
+    if request.description.focus is not None and not pictured:
+        losses.append(Loss("focus", "there is no plate; the painted place has no such point"))
     most = _CAPABILITIES.motion_areas
     if len(request.motion) > most:
         losses.append(Loss("motion", f"at most {most} areas, {len(request.motion)} are given"))

@@ -37,6 +37,8 @@ class View:
     """Of the window over a wider picture, -1 left to 1 right."""
     slack: float = 1.0
     """How much smaller than the picture the window is (lens and distance of the camera)."""
+    focus: tuple[float, float] | None = None
+    """Point of the picture (0 to 1) that the frame centres on, as far as the picture reaches."""
     overscan: float = 1.04
     """How much larger than the frame the picture is hung, to have something past the edges."""
 
@@ -121,6 +123,9 @@ def _hung(picture: Rgba, horizon: float, view: View) -> tuple[float, tuple[float
     window_h = frame_h / scale / view.slack
     u = width / 2 + view.shift * 0.6 * slack_x
     v = height * horizon
+    if view.focus is not None:
+        u = min(max(width * view.focus[0], width / 2 - slack_x), width / 2 + slack_x)
+        v = height * view.focus[1] + (view.horizon - 0.5) * window_h
     # The rows that the frame shows with this v on its horizon row; keep them in the picture.
     top, bottom = v - view.horizon * window_h, v + (1 - view.horizon) * window_h
     if bottom - top <= height:

@@ -249,6 +249,7 @@ def _place(
         far_m,
         _shift(request),
         max(1.0, staging.start.focal / staging.reference_focal * nearer),
+        shot.focus,
     )
     layers = [ref for ref in request.references if ref.role == "layer" and ref.kind == "image"]
     if layers:
