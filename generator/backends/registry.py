@@ -12,7 +12,7 @@ from storyboards.fields import did_you_mean
 __all__ = ["InstalledBackends", "backend_named", "known_backends"]
 
 _CLASSES: Mapping[str, str] = {
-    "animatic": "generator.backends.animatic:AnimaticBackend",
+    "animatic": "generator.backends.animatic:Animatic",
     "footage": "generator.backends.footage:FootageBackend",
 }
 
