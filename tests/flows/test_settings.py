@@ -45,7 +45,9 @@ def test_the_server_comes_from_the_environment_then_toml_then_the_profile(
     assert server_url(environ | {"PREFECT_API_URL": "http://env/api"}) == "http://env/api"
 
 
-def test_a_broken_profile_is_left_to_prefect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_profile_is_left_to_prefect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "profiles.toml").write_text("active = [")
     assert server_url({"PREFECT_HOME": str(tmp_path)}) == ""
