@@ -199,8 +199,8 @@ def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
 
     film = load(choice)
     planned = plan_film(film, options_for(choice, settings, film))
-    key = planned.job(shot, take).key if any(j.shot_id == shot for j in planned.jobs) else ""
-    pick_take(film, shot, take, key)
+    keys = {(job.shot_id, job.take): job.key for job in planned.jobs}
+    pick_take(film, shot, take, keys.get((shot, take), ""))
     return f"{shot}: take {take} is the pick ({_short(picks_path(film))})"
 
 

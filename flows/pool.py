@@ -59,7 +59,7 @@ def run_all(work: Mapping[str, Work[T]], *, jobs: int, stop: Event) -> Outcome[T
                 for future in finished:
                     _collect(running.pop(future), future, outcome)
                 if stop.is_set():
-                    raise CancelledError("cancelled", todo="run again to go on where this stopped")
+                    raise _cancelled()
         except BaseException:
             stop.set()
             for future in running:
@@ -91,7 +91,14 @@ def _collect(name: str, future: Future[T], outcome: Outcome[T]) -> None:
     error = future.exception()
     if error is None:
         outcome.done[name] = future.result()
-    elif isinstance(error, TakeboardError) and not isinstance(error, CancelledError):
+    elif isinstance(error, CancelledError):
+        raise _cancelled() from error
+    elif isinstance(error, TakeboardError):
         outcome.failed[name] = error
     else:
         raise error
+
+
+def _cancelled() -> CancelledError:
+    """The whole run's: which piece happened to notice first tells a person nothing."""
+    return CancelledError("cancelled", todo="run again to go on where this stopped")

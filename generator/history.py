@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from media.errors import translate_os_errors
-from media.files import file_lock, write_atomic
+from media.files import TEMP_SUFFIX, file_lock, write_atomic
 from media.store import ContentStore
 from storyboards.film import Film
 
@@ -46,6 +46,8 @@ def remember_keys(store: ContentStore, film: Film, keys: Iterable[tuple[str, int
     with translate_os_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(path.with_suffix(".lock")):
+        for left_over in path.parent.glob(f".{path.name}.*{TEMP_SUFFIX}"):
+            left_over.unlink(missing_ok=True)
         index = dict(shot_keys(store, film))
         before = dict(index)
         for shot_id, take, key in keys:
