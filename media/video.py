@@ -43,7 +43,8 @@ class Encoding:
 
     The pixel format is always 4:2:0 8 bit, tagged BT.709 limited range: what every player and
     browser shows alike. GOPs are closed, and x264's `stitchable` keeps the stream headers
-    independent of the content. `threads` is part of the Encoding because x264's output depends
+    independent of the content. Macroblock trees are off: with them x264 gives now and then other
+    bytes for the same small frames, and a film made again must be the same film. `threads` is part of the Encoding because x264's output depends
     on it; one thread a piece, several pieces at a time, uses a machine best.
     """
 
@@ -60,7 +61,7 @@ class Encoding:
             "preset": self.preset,
             "crf": str(self.crf),
             "threads": str(self.threads),
-            "x264-params": "stitchable=1:open-gop=0",
+            "x264-params": "stitchable=1:open-gop=0:mbtree=0",
         }
 
     def ffmpeg_options(self) -> dict[str, str | int]:
