@@ -9,10 +9,10 @@ from PIL import Image
 
 from flows.made import MadeFilm
 from flows.recorder import Recorder
-from generator.plan import Plan
+from generator.plan import Plan, total_quote
 from generator.plan_table import plan_dict
 
-__all__ = ["record_film", "record_plan_table"]
+__all__ = ["film_words", "record_film", "record_plan_table"]
 
 _SHEET_WIDTH = 1200
 """Pixels; the sheet travels inside the artifact as a data address, which the UI draws."""
@@ -34,6 +34,9 @@ def record_plan_table(plan: Plan, recorder: Recorder) -> None:
         }
         for job in facts["jobs"]
     ]
+    recorder.note(_plan_words(plan))
+    for note in plan.notes:
+        recorder.note(note)
     recorder.table("plan", rows, f"Plan of {plan.film.title}")
     losses = [{"shot": "film", **loss} for loss in facts["losses"]]
     losses += [{"shot": job["shot"], **loss} for job in facts["jobs"] for loss in job["losses"]]
@@ -43,7 +46,8 @@ def record_plan_table(plan: Plan, recorder: Recorder) -> None:
 
 def record_film(made: MadeFilm, recorder: Recorder) -> None:
     """Contact sheet, paths of the deliverables and a link to the report."""
-    lines = [f"# {made.film.title}", ""]
+    recorder.note(film_words(made))
+    lines = [f"# {made.film.title}", "", film_words(made) + ".", ""]
     lines += ["| deliverable | running time | loudness | file |", "|---|---|---|---|"]
     for one in made.deliveries:
         loudness = "silent" if one.loudness_lufs is None else f"{one.loudness_lufs:.1f} LUFS"
@@ -55,8 +59,24 @@ def record_film(made: MadeFilm, recorder: Recorder) -> None:
     recorder.markdown("film", "\n".join(lines), f"{made.film.title}: contact sheet and files")
     recorder.link("report", made.report, f"Report of {made.film.title}")
     for one in made.deliveries:
-        key = f"film-{one.name}-{one.lang}".lower().replace("_", "-")
-        recorder.link(key, one.film, f"{made.film.title}, {one.name} {one.lang}")
+        recorder.link(
+            f"film-{one.name}-{one.lang}", one.film, f"{made.film.title}, {one.name} {one.lang}"
+        )
+
+
+def film_words(made: MadeFilm) -> str:
+    """What came of a run, in one line."""
+    longest = max((one.seconds for one in made.deliveries), default=0.0)
+    words = f"{made.rendered} takes rendered, {made.reused} reused"
+    return f"{words}; running time {longest:.1f} s" if made.deliveries else words
+
+
+def _plan_words(plan: Plan) -> str:
+    quote = total_quote(plan.jobs)
+    return (
+        f"plan: {len(plan.jobs)} takes, {len(plan.missing)} to render for "
+        f"{quote.usd:.2f} USD and {quote.gpu_seconds:.0f} s of GPU"
+    )
 
 
 def _data_address(image: Image.Image) -> str:

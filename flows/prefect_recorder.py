@@ -1,57 +1,94 @@
 """The recorder that writes a run down in Prefect: a task run a shot, artifacts for people.
 
 Used only inside a flow run. Work is never cached by Prefect: the take store is the memory, and
-results stay small Python objects of this process.
+results stay Python objects of this process.
 """
 
 from __future__ import annotations
 
-import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 from prefect import Task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.exceptions import PrefectException
+from prefect.logging import get_run_logger
 
+from flows.progress import Progress
 from flows.recorder import Recorder
+from flows.settled import settled, unsettled
 
-__all__ = ["PrefectRecorder"]
+__all__ = ["PrefectRecorder", "artifact_key"]
 
 T = TypeVar("T")
 
+_TAGGED = ("shot", "take", "backend", "deliverable")
+"""Facts that a person filters task runs by; the others stand in the run's last state."""
 
+
+@dataclass(frozen=True, slots=True)
 class PrefectRecorder(Recorder):
     """Records into the flow run that is under way."""
+
+    film: str = ""
+    """Put before every artifact's key: the server keeps one history a key, over all films."""
+    progress: Progress = field(default_factory=Progress)
+    """Told when the server does not take a record: that must not cost the film."""
 
     def task(
         self, kind: str, name: str, work: Callable[[], T], facts: Mapping[str, str | int | float]
     ) -> Callable[[], T]:
-        def run(**facts: str | int | float) -> T:
-            return work()
+        # The UI shows no parameters of a task run, but its tags, and its last state in its log.
+        words = ", ".join(f"{fact} {value}" for fact, value in facts.items())
 
-        # The facts become the task run's parameters, so that the UI shows them.
-        run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [inspect.Parameter(fact, inspect.Parameter.KEYWORD_ONLY) for fact in facts]
-        )
-        task: Task[..., T] = Task(
+        def run() -> State[T]:
+            return settled(work, lambda made: words)
+
+        task: Task[[], State[T]] = Task(
             run,
             name=kind,
             task_run_name=name.replace("{", "{{").replace("}", "}}"),
             cache_policy=NO_CACHE,
             persist_result=False,
-            tags=[f"{fact}:{value}" for fact, value in facts.items() if fact == "backend"],
+            tags=[f"{fact}:{facts[fact]}" for fact in _TAGGED if fact in facts],
         )
-        return lambda: task(**facts)
+        return lambda: unsettled(task())
+
+    def note(self, text: str) -> None:
+        get_run_logger().info(text)
 
     def table(self, key: str, rows: Sequence[Mapping[str, object]], title: str) -> None:
-        create_table_artifact([dict(row) for row in rows], key=key, description=title)
+        table = [dict(row) for row in rows]
+        self._record(key, lambda key: create_table_artifact(table, key=key, description=title))
 
     def markdown(self, key: str, text: str, title: str) -> None:
-        create_markdown_artifact(text, key=key, description=title)
+        self._record(key, lambda key: create_markdown_artifact(text, key=key, description=title))
 
     def link(self, key: str, path: Path, title: str) -> None:
-        create_link_artifact(
-            path.resolve().as_uri(), link_text=path.name, key=key, description=title
+        # Browsers do not follow links to files from a web page: the path itself must be legible.
+        path = path.resolve()
+        self._record(
+            key,
+            lambda key: create_link_artifact(
+                path.as_uri(), link_text=str(path), key=key, description=title
+            ),
         )
+
+    def _record(self, key: str, create: Callable[[str], object]) -> None:
+        key = artifact_key(self.film, key)
+        try:
+            create(key)
+        except (PrefectException, httpx.HTTPError) as error:
+            reason = str(error).partition("\n")[0]
+            self.progress.note(f"the Prefect server did not take {key!r}: {reason}")
+
+
+def artifact_key(*words: str) -> str:
+    """Lower-case letters, digits and dashes, all that Prefect takes in a key."""
+    return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")

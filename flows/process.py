@@ -6,17 +6,25 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Event
 
+from prefect.client.schemas.objects import State
+
+from flows.made import MadeFilm
 from flows.progress import Progress
+from storyboards.film import Film
 
 __all__ = ["THIS_PROCESS", "Process"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Process:
-    """The display and the stop signal of this process; a worker has neither by default."""
+    """The film as the command line read it, its display, its stop signal and how it ended."""
 
+    film: Film
     progress: Progress = field(default_factory=Progress)
     stop: Event = field(default_factory=Event)
+    end: State[MadeFilm] | None = None
+    """Set by the flow: known here even when the server never hears of it."""
 
 
 THIS_PROCESS: ContextVar[Process | None] = ContextVar("this_process", default=None)
+"""None on a worker, which has only the flow's parameters."""

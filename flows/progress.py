@@ -102,4 +102,4 @@ class RichProgress(Progress):
             self._bars.update(self._tasks[name], completed=done, total=total)
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from flows.commands import load
 from flows.made import MadeFilm
 from flows.progress import Progress
 from flows.settings import Settings
-from media.errors import UsageError
+from media.errors import TakeboardError, UsageError
 
 if TYPE_CHECKING:
     from flows.commands import Choice
@@ -31,31 +32,49 @@ _CLIENT_DEFAULTS = {
 
 
 def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: Event) -> MadeFilm:
-    """The film, made in this process and recorded as a flow run on the server."""
+    """The film, made in this process and recorded as a flow run on the server.
+
+    Raises as `make_film` does, and StoryboardError or UsageError before a flow run is made.
+    """
+    film = load(choice)
     require_server(settings.server_url)
     for name, value in _CLIENT_DEFAULTS.items():
         os.environ.setdefault(name, value)
     os.environ["PREFECT_API_URL"] = settings.server_url
 
+    from prefect.exceptions import PrefectException
+
     from flows.preview import preview
     from flows.process import THIS_PROCESS, Process
     from flows.produce import produce
+    from flows.settled import unsettled
 
     flow = preview if choice.preview else produce
-    token = THIS_PROCESS.set(Process(progress, stop))
+    process = Process(film, progress, stop)
+    token = THIS_PROCESS.set(process)
     try:
-        return flow(
-            storyboard=choice.film,
+        state = flow(
+            storyboard=choice.film.resolve(),
             variables=dict(choice.variables),
             variant=choice.variant,
-            out=choice.out,
-            store=choice.store,
+            out=choice.out and choice.out.resolve(),
+            store=choice.store and choice.store.resolve(),
             slates=not choice.clean,
             jobs=choice.jobs,
+            return_state=True,
             **({} if choice.preview else {"only": list(choice.only)}),
         )
+    except (PrefectException, httpx.HTTPError) as error:
+        if process.end is None:
+            raise TakeboardError(
+                f"the Prefect server does not record the run ({_first_line(error)})",
+                where=settings.server_url,
+                todo="mend that, or add --local to run without it: finished takes are kept",
+            ) from error
+        progress.note(f"the Prefect server did not hear how the run ended ({_first_line(error)})")
     finally:
         THIS_PROCESS.reset(token)
+    return unsettled(process.end or state)
 
 
 def require_server(url: str) -> None:
@@ -65,7 +84,11 @@ def require_server(url: str) -> None:
         answer.raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise UsageError(
-            f"no Prefect server answers ({error})",
+            f"no Prefect server answers ({_first_line(error)})",
             where=url,
             todo="start it with `prefect server start`, or add --local to run without one",
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

@@ -24,6 +24,9 @@ class Recorder:
         """`work`, to be called later, recorded as a task of `kind` called `name`."""
         return work
 
+    def note(self, text: str) -> None:
+        """A line for the log of the run."""
+
     def table(self, key: str, rows: Sequence[Mapping[str, object]], title: str) -> None:
         """A table that a person may want to see, such as the plan."""
 
