@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import httpx
 
@@ -42,6 +42,7 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
         os.environ.setdefault(name, value)
     os.environ["PREFECT_API_URL"] = settings.server_url
 
+    from prefect.client.schemas.objects import State
     from prefect.exceptions import PrefectException
 
     from flows.preview import preview
@@ -53,7 +54,7 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
     process = Process(film, progress, stop)
     token = THIS_PROCESS.set(process)
     try:
-        state = flow(
+        ended = flow(
             storyboard=choice.film.resolve(),
             variables=dict(choice.variables),
             variant=choice.variant,
@@ -74,7 +75,8 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
         progress.note(f"the Prefect server did not hear how the run ended ({_first_line(error)})")
     finally:
         THIS_PROCESS.reset(token)
-    return unsettled(process.end or state)
+    # Prefect's types know nothing of flows that return a state of their own.
+    return unsettled(process.end or cast("State[MadeFilm]", ended))
 
 
 def require_server(url: str) -> None:
