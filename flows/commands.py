@@ -172,10 +172,10 @@ def print_made(made: MadeFilm, console: Console) -> None:
     def line(what: str, path: Path) -> None:
         console.print(f"  {what:<9} {_short(path)}", highlight=False, soft_wrap=True, markup=False)
 
-    longest = max((one.seconds for one in made.deliveries), default=0.0)
+    length = f"{max(one.seconds for one in made.deliveries):.1f} s, " if made.deliveries else ""
     console.print(
-        f"{made.film.title}: {longest:.1f} s, {made.rendered} takes rendered, "
-        f"{made.reused} reused, in {made.wall_seconds:.1f} s",
+        f"{made.film.title}: {length}{made.rendered} takes rendered, {made.reused} reused, "
+        f"in {made.wall_seconds:.1f} s",
         highlight=False,
         markup=False,
     )
@@ -187,9 +187,10 @@ def print_made(made: MadeFilm, console: Console) -> None:
             line("timeline", path)
         for remark in one.remarks:
             console.print(f"  note      {remark}", style="yellow", highlight=False, markup=False)
-    for sheet in {path for one in made.deliveries for path in one.contact_sheets}:
-        line("contact", sheet)
-    line("report", made.report)
+        for path in one.contact_sheets:
+            line("contact", path)
+    if made.deliveries:
+        line("report", made.report)
 
 
 def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
