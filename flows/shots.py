@@ -72,8 +72,11 @@ def _recorded(job: ShotJob, plan: Plan, store: TakeStore, run: FilmRun) -> Calla
 def _kept(job: ShotJob, store: TakeStore) -> Take:
     take = store.find(job.key, verify=False)
     if take is None:
+        reasons = [damage.reason for damage in store.entries.damage if damage.key == job.key]
         raise StoreError(
-            "the take was in the store when the film was planned and is not now",
+            f"the take was damaged on the disk ({reasons[0]}) and has been put aside"
+            if reasons
+            else "the take was in the store when the film was planned and is not now",
             where=f"{job.shot_id} take {job.take}",
             todo="run again: it will be rendered",
         )
