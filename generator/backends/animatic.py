@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 import cv2
 import numpy as np
 
+from generator.backends.animatic_art.boards import Boards, are_boards
 from generator.backends.animatic_art.brush import Patch, draw_patches, lift_patches
-from generator.backends.animatic_art.keys import HeldPicture, cover
-from generator.backends.animatic_art.scene import Scene, build_scene, frame_of, picture_of
+from generator.backends.animatic_art.drawing import Drawing
+from generator.backends.animatic_art.keys import HeldPicture, KeyedDrawing, cover
+from generator.backends.animatic_art.scene import build_scene, picture_of
 from generator.backends.base import (
     Capabilities,
     FrameRule,
@@ -73,7 +75,7 @@ class Animatic:
     """The embedded default backend."""
 
     id: str = "animatic"
-    revision: str = "1"
+    revision: str = "2"
     capabilities: Capabilities = field(default=_CAPABILITIES, repr=False)
 
     def snap(self, request: RenderRequest) -> Snapped:
@@ -137,29 +139,32 @@ def _frames(request: RenderRequest, tools: RenderTools, held: list[int]) -> Iter
     # One thread a shot, several shots at a time, uses a machine best.
     cv2.setNumThreads(1)
     keys = _held_pictures(request, tools)
-    board = keys[0].picture if _is_board(request) else None
     _stop_if_asked(tools)
-    scene = build_scene(request, tools.assets, board)
+    drawn: Boards | KeyedDrawing
+    if are_boards(request, keys):
+        drawn = Boards(request, tools.assets, keys)
+    else:
+        drawn = KeyedDrawing(Drawing(build_scene(request, tools.assets)), keys, request.fps)
     width, height = request.size
-    held[0] = scene.num_bytes() + _CHUNK * width * height * 3
-    patches = _patches(request, tools, scene, keys)
+    held[0] = drawn.num_bytes + _CHUNK * width * height * 3
+    patches = _patches(request, tools, drawn)
     for first in range(0, request.num_frames, _CHUNK):
         chunk = np.empty((min(_CHUNK, request.num_frames - first), height, width, 3), np.uint8)
         for index in range(len(chunk)):
             _stop_if_asked(tools)
             at = first + index
-            frame = frame_of(scene, keys, at, request)
+            frame = drawn.frame(at)
             if patches and not any(key.frame == at for key in keys):
                 frame = frame.copy()
                 progress = at / max(1, request.num_frames - 1)
-                draw_patches(frame, patches, scene.pose_at(at), progress)
+                draw_patches(frame, patches, drawn.scene.pose_at(at), progress, drawn.easel)
             cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB, dst=chunk[index])
             tools.on_step(at + 1, request.num_frames)
         yield chunk
 
 
 def _patches(
-    request: RenderRequest, tools: RenderTools, scene: Scene, keys: Sequence[HeldPicture]
+    request: RenderRequest, tools: RenderTools, drawn: Boards | KeyedDrawing
 ) -> tuple[Patch, ...]:
     travelling = [area for area in request.motion if len(area.trajectory) > 1]
     if not travelling:
@@ -169,19 +174,8 @@ def _patches(
         for area in travelling
         if area.mask_sha256
     }
-    first = frame_of(scene, keys, 0, request)
-    return lift_patches(travelling, masks, first, scene.pose_at(0), scene.depth_m)
-
-
-def _is_board(request: RenderRequest) -> bool:
-    """A first frame alone: the whole shot is a move over that picture."""
-    keys = request.key_pictures
-    return (
-        request.continue_from is None
-        and len(keys) == 1
-        and keys[0].frame == 0
-        and keys[0].strength >= 1
-    )
+    scene = drawn.scene
+    return lift_patches(travelling, masks, drawn.frame(0), scene.pose_at(0), scene.depth_m)
 
 
 def _held_pictures(request: RenderRequest, tools: RenderTools) -> list[HeldPicture]:

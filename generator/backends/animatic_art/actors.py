@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from generator.backends.animatic_art.camera import Matrix, Pose
 from generator.backends.animatic_art.cutout import Figure
 from generator.backends.animatic_art.grade import Grade, graded, settled
+from generator.backends.animatic_art.memory import remembered
 from generator.backends.animatic_art.noise import Wobble
-from generator.backends.animatic_art.planes import Plane, card, draw_plane, fitted, premultiplied
+from generator.backends.animatic_art.planes import Plane, card, fitted, premultiplied
 from generator.backends.animatic_art.staging import Mark, Staging
 from generator.backends.base import Placement
 from storyboards.fields import Angle
@@ -52,8 +53,8 @@ class Actor:
     num_frames: int
     fps: Fraction
 
-    def draw(self, frame: Rgba, pose: Pose, at: int) -> None:
-        """Lay the actor over `frame` `(h, w, 4) uint8` as they are at frame `at`."""
+    def planes_at(self, at: int) -> list[Plane]:
+        """Shadow, body and head where they are at frame `at`, in drawing order."""
         time_s = float(at / self.fps)
         walk_m, stride = self._walk(at)
         bob = abs(math.sin(math.pi * 1.9 * time_s)) * 0.022 * self.placement.height_m * stride
@@ -61,10 +62,11 @@ class Actor:
         lean += math.radians(0.9) * stride * math.sin(math.pi * 1.9 * time_s)
         breath = 1 + 0.0028 * math.sin(2 * math.pi * 0.27 * time_s + self.sway.phases[0])
         body = _move(walk_m, bob) @ _turn(self.foot, lean, breath)
+        planes = []
         if self.shadow is not None:
-            draw_plane(frame, _placed(self.shadow, _move(walk_m, 0.0)), pose)
+            planes.append(_placed(self.shadow, _move(walk_m, 0.0)))
         if self.body is not None:
-            draw_plane(frame, _placed(self.body, body), pose)
+            planes.append(_placed(self.body, body))
         if self.head is not None:
             speech = self._speech(at)
             beat = self.talk.at(time_s)
@@ -72,7 +74,8 @@ class Actor:
             turn = math.radians(0.35) * self.sway.at(time_s * 1.31 + 5)
             turn += math.radians(1.5) * speech * self.talk.at(time_s * 0.6 + 3)
             head = _move(0.0, nod) @ _turn(self.neck, turn, 1 + 0.006 * speech * beat)
-            draw_plane(frame, _placed(self.head, body @ head), pose)
+            planes.append(_placed(self.head, body @ head))
+        return planes
 
     def _walk(self, at: int) -> tuple[float, float]:
         """Metres from the mark, and how much of a stride there is (0 to 1)."""
@@ -109,7 +112,11 @@ def actor(
 ) -> Actor:
     """The actor on their mark. `rig`: frame size, fps, number of frames, seed."""
     size, fps, num_frames, seed = rig
-    picture = _dressed(placement, figure, mark, staging, light)
+    picture = remembered(
+        ("dressed", _look_key(placement, figure), mark.shoulder, staging.tight, light),
+        lambda: _dressed(placement, figure, mark, staging, light),
+        lambda made: made.nbytes,
+    )
     foot = (mark.x, -staging.height_m, mark.z)
     metres_per_px = figure.height_m / picture.shape[0] * _squash(light.angle)
     walks = bool(placement.enters or placement.exits)
@@ -138,6 +145,18 @@ def actor(
         Wobble.seeded(1.6, 5.5, seed, placement.subject, "talk"),
         num_frames,
         fps,
+    )
+
+
+def _look_key(placement: Placement, figure: Figure) -> tuple[object, ...]:
+    """What of the cast a dressed picture depends on."""
+    return (
+        placement.sha256,
+        placement.subject,
+        placement.description,
+        placement.facing,
+        figure.height_m,
+        figure.picture.shape,
     )
 
 

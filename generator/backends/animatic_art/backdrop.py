@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from generator.backends.animatic_art import exteriors, interiors
 from generator.backends.animatic_art.brushwork import Palette, Sheet
+from generator.backends.animatic_art.memory import remembered
 from generator.backends.animatic_art.noise import stream
 from generator.backends.animatic_art.planes import (
     Plane,
@@ -22,6 +25,9 @@ __all__ = ["is_inside", "painted_place"]
 
 Painter = Callable[[np.random.Generator, Palette, tuple[int, int]], list[tuple[Sheet, float]]]
 """Layers with their metres, far to near; 0 m is the ground."""
+
+_PAINTED_PX = 1024
+"""Widest frame that backdrops are painted for: brushwork has nothing finer to show."""
 
 _PALETTES: tuple[tuple[str, Palette], ...] = (
     (
@@ -80,35 +86,62 @@ def painted_place(slugline: str, view: View, seed: int) -> Place:
     """The place in planes; the same for the same slugline and seed."""
     text = slugline.lower()
     inside = is_inside(slugline)
+    # The same slugline and seed paint the same sheets at every frame size of one shape.
+    width = min(view.size[0], _PAINTED_PX)
+    scale = view.size[0] / width
+    sheet_size = (int(width * 1.5), int(view.size[1] / scale * 1.7))
+    backdrop = remembered(
+        ("backdrop", text, seed, sheet_size),
+        lambda: _painted(text, inside, seed, sheet_size),
+        lambda made: sum(hanging.texture.nbytes for hanging in made.hangings),
+    )
+    focal = view.focal / scale
+    planes = [_hung(hanging, focal, view, scale) for hanging in backdrop.hangings]
+    planes[0] = replace(planes[0], opaque=True)
+    return Place(tuple(planes), backdrop.surround)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hanging:
+    """A painted sheet as it is hung: premultiplied `(h, w, 4) uint8 RGBA`; 0 m is the ground."""
+
+    texture: NDArray[np.uint8]
+    horizon: int
+    depth_m: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Backdrop:
+    hangings: tuple[_Hanging, ...]
+    surround: tuple[float, float, float]
+
+
+def _painted(text: str, inside: bool, seed: int, size: tuple[int, int]) -> _Backdrop:
     palette = next((tone for words, tone in _PALETTES if re.search(words, text)), _DAY)
     table = _INSIDE if inside else _OUTSIDE
     plain: Painter = interiors.room if inside else exteriors.field
     painter = next((paint for words, paint in table if re.search(words, text)), plain)
     if not inside and painter is plain and re.search(r"studio|product", text):
         painter = interiors.studio
-    width = min(view.size[0], 1280)
-    scale = view.size[0] / width
-    sheet_size = (int(width * 1.5), int(view.size[1] / scale * 1.7))
-    layers = painter(stream("place", text, seed), palette, sheet_size)
-    # The same slugline and seed paint the same sheets at every frame size of one shape.
-    focal = view.focal / scale
-    planes = [_hung(sheet, depth_m, focal, view, scale) for sheet, depth_m in layers]
-    first = planes[0]
-    planes[0] = Plane(first.texture, first.world, first.depth_m, opaque=True)
+    layers = painter(stream("place", text, seed), palette, size)
     back = layers[0][0]
     middle = back.colour[back.horizon - back.height // 4 : back.horizon + back.height // 8]
     tone = np.clip(middle.reshape(-1, 3).mean(axis=0), 0, 255).tolist()
-    return Place(tuple(planes), (tone[0], tone[1], tone[2]))
+    hangings = tuple(
+        _Hanging(premultiplied(sheet.rgba()), sheet.horizon, depth_m) for sheet, depth_m in layers
+    )
+    return _Backdrop(hangings, (tone[0], tone[1], tone[2]))
 
 
-def _hung(sheet: Sheet, depth_m: float, focal: float, view: View, scale: float) -> Plane:
-    texture = premultiplied(sheet.rgba())
-    slack = max(0.0, sheet.width - view.size[0] / scale / view.slack) / 2
+def _hung(hanging: _Hanging, focal: float, view: View, scale: float) -> Plane:
+    height, width = hanging.texture.shape[:2]
+    slack = max(0.0, width - view.size[0] / scale / view.slack) / 2
     window_h = view.size[1] / scale / view.slack
-    top = sheet.horizon - view.horizon * window_h
-    row = sheet.horizon + max(0.0, -top) - max(0.0, top + window_h - sheet.height)
-    centre = (sheet.width / 2 + 0.35 * view.shift * slack, float(row))
-    if depth_m == 0:
+    top = hanging.horizon - view.horizon * window_h
+    row = hanging.horizon + max(0.0, -top) - max(0.0, top + window_h - height)
+    centre = (width / 2 + 0.35 * view.shift * slack, float(row))
+    if hanging.depth_m == 0:
         world = reference_ground(focal, view.height_m, centre)
-        return Plane(texture, world, view.far_m * 0.5)
-    return Plane(texture, reference_card(focal, depth_m, centre), depth_m)
+        return Plane(hanging.texture, world, view.far_m * 0.5)
+    world = reference_card(focal, hanging.depth_m, centre)
+    return Plane(hanging.texture, world, hanging.depth_m)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.backends.animatic_art.camera import Matrix, Pose, view_matrix
-from generator.backends.animatic_art.planes import Plane, draw_plane, premultiplied
+from generator.backends.animatic_art.planes import Easel, Plane, draw_plane, premultiplied
 from generator.backends.base import MotionArea
 
 __all__ = ["Patch", "draw_patches", "lift_patches"]
@@ -61,15 +61,18 @@ def lift_patches(
     return tuple(patches)
 
 
-def draw_patches(frame: Rgba, patches: Sequence[Patch], pose: Pose, progress: float) -> None:
+def draw_patches(
+    frame: Rgba, patches: Sequence[Patch], pose: Pose, progress: float, easel: Easel
+) -> None:
     """Lay the patches over `frame` as far along as `progress` (0 to 1)."""
     for patch in patches:
-        draw_plane(frame, patch.behind, pose)
+        draw_plane(frame, patch.behind, pose, easel)
     for patch in patches:
         x, y = _along(patch.trajectory, progress)
         move = np.eye(4)
         move[0, 3], move[1, 3] = x * patch.metres[0], -y * patch.metres[1]
-        draw_plane(frame, replace(patch.part, world=_moved(move, patch.part.world)), pose)
+        part = replace(patch.part, world=_moved(move, patch.part.world))
+        draw_plane(frame, part, pose, easel)
 
 
 def _moved(move: Matrix, world: Matrix) -> Matrix:

@@ -7,6 +7,7 @@ behind its edges that a true perspective turn could show.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -184,7 +185,7 @@ def _across(pose: Pose, name: str, share: float, rig: Rig) -> Pose:
 
 def _handheld(pose: Pose, frame: int, amount: float, rig: Rig) -> Pose:
     time_s = float(frame / rig.fps)
-    sway = [Wobble.seeded(0.25, 2.4, rig.seed, "handheld", axis).at(time_s) for axis in range(5)]
+    sway = [wobble.at(time_s) for wobble in _hand(rig.seed)]
     reach = amount * 0.012 * min(rig.subject_m, 5.0)
     turn = amount * 0.010 * _field_of_view(rig)
     return replace(
@@ -195,6 +196,11 @@ def _handheld(pose: Pose, frame: int, amount: float, rig: Rig) -> Pose:
         tilt=pose.tilt + sway[3] * turn * 0.8,
         roll=pose.roll + sway[4] * amount * math.radians(0.45),
     )
+
+
+@functools.lru_cache(16)
+def _hand(seed: int) -> tuple[Wobble, ...]:
+    return tuple(Wobble.seeded(0.25, 2.4, seed, "handheld", axis) for axis in range(5))
 
 
 def _along_path(camera: Camera, rig: Rig) -> Callable[[int], Pose]:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Grade", "finish_fields", "graded", "look_of", "settled"]
+__all__ = ["Grade", "finish_field", "graded", "look_of", "settled"]
 
 Rgb = tuple[float, float, float]
 
@@ -106,21 +106,20 @@ def settled(rgba: NDArray[np.uint8], surround: Rgb, strength: float = 0.4) -> ND
     return out
 
 
-def finish_fields(
-    rng: np.random.Generator, size: tuple[int, int], grain: float, count: int = 5
-) -> list[NDArray[np.uint8]]:
-    """Vignette and grain as factors of 1/224, `count` × `(height, width, 4) uint8`: one
-    multiplication finishes a frame."""
+def finish_field(
+    rng: np.random.Generator, size: tuple[int, int], grain: float
+) -> NDArray[np.uint8]:
+    """Vignette and paper as factors of 1/224, `(height, width, 4) uint8`: one multiplication
+    finishes a frame. The paper stands still: grain that changes with every frame would cost the
+    encoder more than the whole picture."""
     width, height = size
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    radius = np.hypot((x / width - 0.5) * 2, (y / height - 0.5) * 2) / np.sqrt(np.float32(2))
+    across = (np.arange(width, dtype=np.float32) / width - np.float32(0.5)) * 2
+    down = (np.arange(height, dtype=np.float32) / height - np.float32(0.5)) * 2
+    radius = np.sqrt((across[None, :] ** 2 + down[:, None] ** 2) / 2)
     vignette = 1 - 0.30 * np.clip(radius - 0.35, 0, 1) ** 2 / 0.42
-    fields = []
-    for _ in range(count):
-        noise = rng.standard_normal((height, width), dtype=np.float32)
-        noise = cv2.GaussianBlur(noise, (0, 0), max(0.6, height / 1100)) * 1.9
-        gray = np.clip(224 * (vignette * (1 + grain * noise)) + 0.5, 0, 255).astype(np.uint8)
-        field = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGBA)
-        field[..., 3] = 224
-        fields.append(field)
-    return fields
+    noise = rng.standard_normal((height, width), dtype=np.float32)
+    noise = cv2.GaussianBlur(noise, (0, 0), max(0.6, height / 1100)) * 1.9
+    gray = np.clip(224 * (vignette * (1 + 0.5 * grain * noise)) + 0.5, 0, 255).astype(np.uint8)
+    field = np.asarray(cv2.cvtColor(gray, cv2.COLOR_GRAY2RGBA), np.uint8)
+    field[..., 3] = 224
+    return field

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.backends.animatic_art.camera import Pose, view_matrix
+from generator.backends.animatic_art.drawing import Drawing
 
-__all__ = ["HeldPicture", "blend_keys", "cover"]
+__all__ = ["HeldPicture", "KeyedDrawing", "cover"]
 
 Rgba = NDArray[np.uint8]
 
@@ -43,31 +44,37 @@ def cover(picture: Rgba, size: tuple[int, int]) -> Rgba:
     return np.ascontiguousarray(big[top : top + size[1], left : left + size[0]])
 
 
-def blend_keys(
-    drawn: Callable[[], Rgba],
-    keys: Sequence[HeldPicture],
-    at: int,
-    pose_at: Callable[[int], Pose],
-    depth_m: float,
-    fps: Fraction,
-) -> Rgba:
-    """The frame: the drawn scene, or at and around a key its picture. The picture carries on with
-    the camera's move at `depth_m`, so that it does not freeze."""
-    nearest = min(keys, key=lambda key: abs(key.frame - at), default=None)
-    if nearest is None:
-        return drawn()
-    distance = abs(nearest.frame - at)
-    if distance == 0 and nearest.strength >= 1:
-        return nearest.picture
-    share = nearest.strength * _fade(distance / float(_BLEND_S * fps))
-    if share <= 0:
-        return drawn()
-    moved = nearest.picture
-    if distance:
-        moved = _moved(nearest, pose_at(at), pose_at(nearest.frame), depth_m)
-    if share >= 1:
-        return moved
-    return np.asarray(cv2.addWeighted(moved, share, drawn(), 1 - share, 0), np.uint8)
+class KeyedDrawing:
+    """A drawn scene with its held pictures. Each frame is valid until the next one is asked for."""
+
+    def __init__(self, drawing: Drawing, keys: Sequence[HeldPicture], fps: Fraction) -> None:
+        self.scene, self.easel = drawing.scene, drawing.easel
+        self._drawing, self._keys, self._fps = drawing, tuple(keys), fps
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory of the pictures, the textures and the buffers."""
+        return self._drawing.num_bytes + sum(key.picture.nbytes for key in self._keys)
+
+    def frame(self, at: int) -> Rgba:
+        """Frame `at`, `(h, w, 4) uint8 RGBA`: the scene, or at and around a key its picture, which
+        carries on with the camera's move at the action's depth, so that it does not freeze."""
+        nearest = min(self._keys, key=lambda key: abs(key.frame - at), default=None)
+        if nearest is None:
+            return self._drawing.frame(at)
+        distance = abs(nearest.frame - at)
+        if distance == 0 and nearest.strength >= 1:
+            return nearest.picture
+        share = nearest.strength * _fade(distance / float(_BLEND_S * self._fps))
+        if share <= 0:
+            return self._drawing.frame(at)
+        moved, pose_at = nearest.picture, self.scene.pose_at
+        if distance:
+            moved = _moved(nearest, pose_at(at), pose_at(nearest.frame), self.scene.depth_m)
+        if share >= 1:
+            return moved
+        drawn = self._drawing.frame(at)
+        return np.asarray(cv2.addWeighted(moved, share, drawn, 1 - share, 0), np.uint8)
 
 
 def _fade(distance: float) -> float:

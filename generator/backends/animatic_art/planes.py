@@ -17,17 +17,22 @@ from numpy.typing import NDArray
 from generator.backends.animatic_art.camera import Matrix, Pose, view_matrix
 
 __all__ = [
+    "Box",
+    "Easel",
     "Plane",
+    "box_of",
     "card",
     "draw_plane",
     "fitted",
-    "over",
     "premultiplied",
     "reference_card",
     "reference_ground",
 ]
 
 Texture = NDArray[np.uint8]
+
+Box = tuple[int, int, int, int]
+"""Left, top, right, bottom in pixels; right and bottom lie outside."""
 
 _NEAREST_M = 0.35
 """A card nearer than this has been passed by the camera."""
@@ -44,9 +49,43 @@ class Plane:
     opaque: bool = False
     mirrored: bool = True
     """Carry on mirrored past the edges; a figure does not."""
-    rows: tuple[float, float] | None = None
-    """First painted row and row after the last (infinite where paint meets the edge), if known:
-    what is clear is not worth a warp."""
+    painted: tuple[float, float, float, float] | None = None
+    """Left, top, right, bottom of what is painted, if known (bottom is infinite where paint meets
+    that edge): what is clear is not worth a warp."""
+
+
+class Easel:
+    """Buffers that the layers of a shot are warped and blended in, for frames up to `size`.
+
+    Every layer of every frame would else touch fresh pages, which costs more than its arithmetic.
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        pixels = size[0] * size[1]
+        self._layer = np.empty(pixels * 4, np.uint8)
+        self._clear = np.empty(pixels * 4, np.uint8)
+        self._alpha = np.empty(pixels, np.uint8)
+
+    def layer(self, width: int, height: int) -> Texture:
+        """Space for one warped layer, `(height, width, 4) uint8`."""
+        return self._layer[: width * height * 4].reshape(height, width, 4)
+
+    def lay(self, part: Texture, top: Texture) -> None:
+        """Premultiplied `top` over `part`, in place."""
+        height, width = top.shape[:2]
+        alpha = self._alpha[: width * height].reshape(height, width)
+        clear = self._clear[: width * height * 4].reshape(height, width, 4)
+        cv2.extractChannel(top, 3, dst=alpha)
+        cv2.bitwise_not(alpha, dst=alpha)
+        cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGBA, dst=clear)
+        # GRAY2RGBA writes an opaque alpha, which leaves the frame's own alpha as it is.
+        cv2.multiply(part, clear, dst=part, scale=1 / 255)
+        cv2.add(part, top, dst=part)
+
+    @property
+    def num_bytes(self) -> int:
+        """Memory that the buffers take."""
+        return self._layer.nbytes + self._clear.nbytes + self._alpha.nbytes
 
 
 def card(
@@ -97,10 +136,11 @@ def reference_ground(focal: float, height_m: float, centre: tuple[float, float])
 
 def premultiplied(rgba: NDArray[np.uint8]) -> Texture:
     """Colour times opacity, so that filtering and blending need no division."""
-    alpha = rgba[..., 3:].astype(np.uint16)
-    out = rgba.copy()
-    out[..., :3] = (rgba[..., :3].astype(np.uint16) * alpha + 127) // 255
-    return out
+    alpha = np.asarray(cv2.extractChannel(rgba, 3), np.uint8)
+    if int(alpha.min()) == 255:
+        return rgba
+    gain = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGBA)
+    return np.asarray(cv2.multiply(rgba, gain, scale=1 / 255), np.uint8)
 
 
 def fitted(
@@ -149,102 +189,151 @@ def fitted(
             [0, 0, 1],
         ]
     )
-    texture = np.ascontiguousarray(texture)
-    return replace(plane, texture=texture, world=plane.world @ back, rows=_painted_rows(texture))
+    cut = replace(plane, texture=np.ascontiguousarray(texture), world=plane.world @ back)
+    return cut if plane.opaque else _without_clear(cut)
 
 
-def draw_plane(frame: Texture, plane: Plane, pose: Pose, opacity: float = 1.0) -> None:
-    """Lay the plane over `frame` `(height, width, 4) uint8`, in place."""
+def draw_plane(
+    frame: Texture,
+    plane: Plane,
+    pose: Pose,
+    easel: Easel,
+    opacity: float = 1.0,
+    clip: Box | None = None,
+) -> None:
+    """Lay the plane over `frame` `(height, width, 4) uint8`, in place, inside `clip`."""
     size = (frame.shape[1], frame.shape[0])
+    box = box_of(plane, pose, size)
+    if box is None or opacity <= 0:
+        return
+    if clip is not None:
+        box = (
+            max(box[0], clip[0]),
+            max(box[1], clip[1]),
+            min(box[2], clip[2]),
+            min(box[3], clip[3]),
+        )
+    left, top, right, bottom = box
+    if right <= left or bottom <= top:
+        return
     to_frame = view_matrix(pose, size) @ plane.world
-    if abs(float(np.linalg.det(to_frame))) < 1e-12:
-        return
-    rows = _rows(plane, to_frame, size)
-    if rows is None or opacity <= 0:
-        return
-    left, top, right, bottom = rows
     to_frame = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1.0]]) @ to_frame
     part = frame[top:bottom, left:right]
-    warped = _warp(plane, to_frame, (right - left, bottom - top))
     if plane.opaque and opacity >= 1:
-        np.copyto(part, warped)
+        _warp(plane, to_frame, part)
         return
+    layer = easel.layer(right - left, bottom - top)
+    _warp(plane, to_frame, layer)
     if opacity < 1:
-        warped = np.asarray(cv2.convertScaleAbs(warped, alpha=opacity), np.uint8)
-    over(part, warped)
+        cv2.convertScaleAbs(layer, dst=layer, alpha=opacity)
+    easel.lay(part, layer)
 
 
-def over(part: Texture, top: Texture) -> None:
-    """Premultiplied `top` over `part`, in place."""
-    clear = cv2.bitwise_not(cv2.extractChannel(top, 3))
-    clear4 = cv2.cvtColor(clear, cv2.COLOR_GRAY2RGBA)
-    cv2.multiply(part, clear4, dst=part, scale=1 / 255)
-    cv2.add(part, top, dst=part)
-
-
-def _warp(plane: Plane, to_frame: Matrix, size: tuple[int, int]) -> Texture:
-    border = cv2.BORDER_REFLECT_101 if plane.mirrored else cv2.BORDER_CONSTANT
-    if abs(to_frame[2, 0]) + abs(to_frame[2, 1]) < 1e-12:
-        affine = to_frame[:2] / to_frame[2, 2]
-        return np.asarray(
-            cv2.warpAffine(plane.texture, affine, size, flags=cv2.INTER_LINEAR, borderMode=border),
-            np.uint8,
-        )
-    return np.asarray(
-        cv2.warpPerspective(
-            plane.texture, to_frame, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-        ),
-        np.uint8,
-    )
-
-
-def _rows(
-    plane: Plane, to_frame: Matrix, size: tuple[int, int]
-) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom of the frame that the plane can touch; None when behind us."""
+def box_of(plane: Plane, pose: Pose, size: tuple[int, int]) -> Box | None:
+    """The part of the frame that the plane can touch; None when that is nothing."""
+    to_frame = view_matrix(pose, size) @ plane.world
+    if abs(float(np.linalg.det(to_frame))) < 1e-12:
+        return None
     width, height = size
-    tex_h, tex_w = plane.texture.shape[:2]
-    corners = np.array([[0, 0, 1], [tex_w, 0, 1], [tex_w, tex_h, 1], [0, tex_h, 1.0]]).T
-    seen = to_frame @ corners
-    flat = abs(to_frame[2, 0]) + abs(to_frame[2, 1]) < 1e-12
-    if flat and seen[2, 0] < _NEAREST_M:
+    flat = _is_flat(to_frame)
+    if flat and to_frame[2, 2] < _NEAREST_M:
         return None
     if plane.opaque:
         return 0, 0, width, height
-    if flat and plane.mirrored and plane.rows is not None:
-        first, last = _painted_span(plane.rows, to_frame, tex_w, height)
-        return (0, first, width, last) if last > first else None
+    if flat and plane.mirrored and plane.painted is not None:
+        return _painted_box(plane, to_frame, size)
+    return _corners_box(plane, to_frame, size)
+
+
+def _common(one: Box, other: Box) -> Box:
+    return (
+        max(one[0], other[0]),
+        max(one[1], other[1]),
+        min(one[2], other[2]),
+        min(one[3], other[3]),
+    )
+
+
+def _is_flat(to_frame: Matrix) -> bool:
+    return bool(abs(to_frame[2, 0]) + abs(to_frame[2, 1]) < 1e-12)
+
+
+def _warp(plane: Plane, to_frame: Matrix, onto: Texture) -> None:
+    size = (onto.shape[1], onto.shape[0])
+    if _is_flat(to_frame):
+        border = cv2.BORDER_REFLECT_101 if plane.mirrored else cv2.BORDER_CONSTANT
+        affine = to_frame[:2] / to_frame[2, 2]
+        cv2.warpAffine(
+            plane.texture, affine, size, dst=onto, flags=cv2.INTER_LINEAR, borderMode=border
+        )
+        return
+    cv2.warpPerspective(
+        plane.texture,
+        to_frame,
+        size,
+        dst=onto,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+    )
+
+
+def _corners_box(plane: Plane, to_frame: Matrix, size: tuple[int, int]) -> Box | None:
+    width, height = size
+    tex_h, tex_w = plane.texture.shape[:2]
+    first = plane.painted[1] if plane.painted is not None else 0.0
+    corners = np.array([[0, first, 1], [tex_w, first, 1], [tex_w, tex_h, 1], [0, tex_h, 1.0]]).T
+    seen = to_frame @ corners
     ahead = seen[2] > 1e-9
     if not ahead.any():
         return None
     xs, ys = seen[0, ahead] / seen[2, ahead], seen[1, ahead] / seen[2, ahead]
-    top = max(0, int(np.floor(ys.min())) - 1)
-    bottom = height if not (ahead.all() and not plane.mirrored) else int(np.ceil(ys.max())) + 1
+    top, bottom = max(0, int(np.floor(ys.min())) - 1), height
     left, right = 0, width
     if not plane.mirrored and ahead.all():
+        bottom = min(height, int(np.ceil(ys.max())) + 1)
         left, right = max(0, int(np.floor(xs.min())) - 1), min(width, int(np.ceil(xs.max())) + 1)
-    bottom = min(bottom, height)
     return (left, top, right, bottom) if bottom > top and right > left else None
 
 
-def _painted_rows(texture: Texture) -> tuple[float, float] | None:
-    painted = np.flatnonzero(texture[..., 3].max(axis=1))
-    if not len(painted):
+def _painted_box(plane: Plane, to_frame: Matrix, size: tuple[int, int]) -> Box | None:
+    """What the paint of a mirrored plane can reach: it carries on sideways and down, not up."""
+    assert plane.painted is not None
+    width, height = size
+    left, top, right, bottom = plane.painted
+    tex_h, tex_w = plane.texture.shape[:2]
+    frame = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1.0]]).T
+    across = (np.linalg.inv(to_frame) @ frame)[0] * to_frame[2, 2]
+    if across.min() <= 1 - left or across.max() >= 2 * tex_w - right - 1:
+        # The frame sees a mirror image of the paint.
+        left, right = -float(tex_w), 2.0 * tex_w
+    foot = bottom if bottom != float("inf") else top + 8.0 * tex_h
+    corners = np.array([[u, v, 1.0] for u in (left, right) for v in (top, foot)]).T
+    xs, ys = (to_frame @ corners)[:2] / to_frame[2, 2]
+    box = (
+        max(0, int(xs.min()) - 2),
+        max(0, int(ys.min()) - 2),
+        min(width, int(xs.max()) + 3),
+        min(height, int(ys.max()) + 3),
+    )
+    return box if box[2] > box[0] and box[3] > box[1] else None
+
+
+def _without_clear(plane: Plane) -> Plane | None:
+    """The plane cut down to its paint; a mirrored one keeps its edges and knows where paint is."""
+    alpha = plane.texture[..., 3]
+    rows, columns = np.flatnonzero(alpha.max(axis=1)), np.flatnonzero(alpha.max(axis=0))
+    if not len(rows):
         return None
-    last = int(painted[-1]) + 1
-    return float(painted[0]), float(last) if last < len(texture) else float("inf")
-
-
-def _painted_span(
-    rows: tuple[float, float], to_frame: Matrix, tex_w: int, height: int
-) -> tuple[int, int]:
-    """First and last row of the frame that the painted rows of a mirrored plane can reach."""
-    tops = [to_frame @ (column, rows[0], 1.0) for column in (-tex_w, 2 * tex_w)]
-    top = int(min(point[1] / point[2] for point in tops)) - 2
-    if rows[1] == float("inf"):
-        return max(0, top), height
-    feet = [to_frame @ (column, rows[1], 1.0) for column in (-tex_w, 2 * tex_w)]
-    return max(0, top), min(height, int(max(point[1] / point[2] for point in feet)) + 3)
+    left, top = int(columns[0]), int(rows[0])
+    right, bottom = int(columns[-1]) + 1, int(rows[-1]) + 1
+    if plane.mirrored:
+        deep = float(bottom) if bottom < len(alpha) else float("inf")
+        return replace(plane, painted=(float(left), float(top), float(right), deep))
+    # One clear pixel stays around the paint, for the filter to fade into.
+    left, top = max(0, left - 1), max(0, top - 1)
+    texture = np.ascontiguousarray(plane.texture[top : bottom + 1, left : right + 1])
+    back = np.array([[1, 0, left], [0, 1, top], [0, 0, 1.0]])
+    return replace(plane, texture=texture, world=plane.world @ back)
 
 
 def _seen_box(

@@ -16,7 +16,15 @@ from generator.backends.animatic_art.planes import (
     reference_ground,
 )
 
-__all__ = ["Place", "View", "horizon_of", "place_of_layers", "place_of_plate"]
+__all__ = [
+    "Layers",
+    "Place",
+    "View",
+    "horizon_of",
+    "layers_of",
+    "place_of_layers",
+    "place_of_plate",
+]
 
 Rgba = NDArray[np.uint8]
 
@@ -51,18 +59,38 @@ class Place:
     surround: tuple[float, float, float]
 
 
-def place_of_layers(layers: Sequence[tuple[Rgba, float]], view: View) -> Place:
-    """Depth layers `(h, w, 4) uint8 RGBA` with their metres; the farthest fills the frame."""
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Depth layers ready to hang, far to near: premultiplied `(h, w, 4) uint8 RGBA`."""
+
+    textures: tuple[Rgba, ...]
+    depths_m: tuple[float, ...]
+    horizon: float
+    surround: tuple[float, float, float]
+
+
+def layers_of(layers: Sequence[tuple[Rgba, float]]) -> Layers:
+    """Layers `(h, w, 4) uint8 RGBA` with their metres; the farthest is made opaque."""
     ordered = sorted(layers, key=lambda layer: -layer[1])
-    horizon = horizon_of(ordered[0][0])
+    far = _filled(ordered[0][0])
+    textures = (far, *(premultiplied(picture) for picture, _ in ordered[1:]))
+    return Layers(
+        textures,
+        tuple(depth_m for _, depth_m in ordered),
+        horizon_of(ordered[0][0]),
+        _mean_colour(_flat(textures)),
+    )
+
+
+def place_of_layers(layers: Layers, view: View) -> Place:
+    """The layers hung at their depths; the farthest fills the frame."""
     planes = []
-    for index, (picture, depth_m) in enumerate(ordered):
-        scale, centre = _hung(picture, horizon, view)
-        if index == 0:
-            picture = _filled(picture)
+    for index, texture in enumerate(layers.textures):
+        scale, centre = _hung(texture, layers.horizon, view)
+        depth_m = layers.depths_m[index]
         world = reference_card(view.focal / scale, depth_m, centre)
-        planes.append(Plane(premultiplied(picture), world, depth_m, opaque=index == 0))
-    return Place(tuple(planes), _mean_colour(_filled(_flat([layer for layer, _ in ordered]))))
+        planes.append(Plane(texture, world, depth_m, opaque=index == 0))
+    return Place(tuple(planes), layers.surround)
 
 
 def place_of_plate(picture: Rgba, view: View, horizon: float | None = None) -> Place:
@@ -163,10 +191,10 @@ def _filled(picture: Rgba) -> Rgba:
 
 
 def _flat(layers: Sequence[Rgba]) -> Rgba:
-    """All layers over each other, small: enough to know the place's colour."""
+    """Premultiplied layers over each other, small: enough to know the place's colour."""
     flat = np.zeros((36, 64, 4), np.float32)
     for layer in layers:
-        small = cv2.resize(premultiplied(layer), (64, 36), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(layer, (64, 36), interpolation=cv2.INTER_AREA)
         top = small.astype(np.float32)
         flat = np.asarray(top + flat * (1 - top[..., 3:] / 255), np.float32)
     return np.clip(flat, 0, 255).astype(np.uint8)

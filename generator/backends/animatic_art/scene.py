@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,93 +20,44 @@ from generator.backends.animatic_art.cutout import (
     figure_of_picture,
     figure_of_words,
 )
-from generator.backends.animatic_art.grade import finish_fields, graded, look_of
-from generator.backends.animatic_art.keys import HeldPicture, blend_keys
+from generator.backends.animatic_art.drawing import Scene
+from generator.backends.animatic_art.grade import finish_field, graded, look_of
+from generator.backends.animatic_art.keys import HeldPicture
+from generator.backends.animatic_art.memory import remembered
 from generator.backends.animatic_art.noise import stream
-from generator.backends.animatic_art.planes import Plane, draw_plane, fitted
+from generator.backends.animatic_art.planes import Plane, fitted
 from generator.backends.animatic_art.plates import (
+    Layers,
     Place,
     View,
     horizon_of,
+    layers_of,
     place_of_layers,
     place_of_plate,
 )
 from generator.backends.animatic_art.staging import CastMember, Staging, stage
-from generator.backends.animatic_art.weather import Weather, weather_of
-from generator.backends.base import RenderRequest
+from generator.backends.animatic_art.weather import weather_of
+from generator.backends.base import Placement, Reference, RenderRequest
 from media.errors import RenderError
 from media.image import read_image
-from storyboards.fields import ShotSize
+from storyboards.fields import CameraMove, ShotSize
 
-__all__ = ["Scene", "build_scene", "frame_of", "picture_of"]
+__all__ = ["build_scene", "picture_of"]
 
 Rgba = NDArray[np.uint8]
+
+_SOFT_PX = 2.6
+"""Diameter of the blur from which half a frame's pixels hold a picture."""
 
 _FITTED_POSES = 48
 """Poses that planes are cut down for: more would find hardly another pixel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """Everything that a frame is drawn from; nothing changes while it is drawn."""
-
-    size: tuple[int, int]
-    pose_at: Callable[[int], Pose]
-    subject_m: float
-    depth_m: float
-    behind: tuple[Plane, ...]
-    items: tuple[Plane | Actor, ...]
-    """Cast and foreground, far to near."""
-    weather: Weather
-    fields: tuple[Rgba, ...]
-
-    def draw(self, at: int) -> Rgba:
-        """Frame `at`, `(h, w, 4) uint8 RGBA`, opaque."""
-        pose = self.pose_at(at)
-        frame = np.zeros((self.size[1], self.size[0], 4), np.uint8)
-        for plane in self.behind:
-            draw_plane(frame, plane, pose)
-        for drawable in self.items:
-            if isinstance(drawable, Actor):
-                drawable.draw(frame, pose, at)
-            else:
-                near = (drawable.depth_m - pose.z - 0.55) / 0.6
-                draw_plane(frame, drawable, pose, min(1.0, max(0.0, near)))
-        self.weather.draw(frame, at)
-        frame = self._smeared(frame, pose, self.pose_at(at + 1))
-        if not self.fields:
-            return frame
-        field = self.fields[at % len(self.fields)]
-        return np.asarray(cv2.multiply(frame, field, dst=frame, scale=1 / 224), np.uint8)
-
-    def num_bytes(self) -> int:
-        """Memory that the textures take."""
-        planes = [*self.behind]
-        for drawable in self.items:
-            if isinstance(drawable, Actor):
-                parts = (drawable.body, drawable.head, drawable.shadow)
-                planes += [part for part in parts if part is not None]
-            else:
-                planes.append(drawable)
-        textures = [plane.texture for plane in planes] + list(self.fields)
-        textures += [sheet.tile for sheet in self.weather.sheets]
-        return sum(texture.nbytes for texture in textures)
-
-    def _smeared(self, frame: Rgba, now: Pose, after: Pose) -> Rgba:
-        """Motion blur of a 180° shutter, where the whole frame races sideways or up."""
-        across = abs(now.pan - after.pan) * now.focal / 2
-        up = abs(now.tilt - after.tilt) * now.focal / 2
-        if max(across, up) < 0.008 * self.size[0]:
-            return frame
-        most = self.size[0] // 5
-        kernel = (max(1, min(most, int(across))), max(1, min(most, int(up))))
-        return np.asarray(cv2.blur(frame, kernel, borderType=cv2.BORDER_REPLICATE), np.uint8)
-
-
 def build_scene(
-    request: RenderRequest, assets: Mapping[str, Path], board: Rgba | None = None
+    request: RenderRequest, assets: Mapping[str, Path], board: HeldPicture | None = None
 ) -> Scene:
-    """The scene of a request. `board`: the first frame, when it alone is what the shot shows."""
+    """The scene of a request. `board`: a picture that is all there is to show, seen as it is at
+    its frame."""
     shot, size, seed = request.description, request.size, request.seed
     figures = () if board is not None else _figures(request, assets)
     cast = [
@@ -114,7 +66,7 @@ def build_scene(
     ]
     staging = stage(shot, cast, size, seed)
     if board is not None:
-        staging = _for_board(staging, board, size)
+        staging = _for_board(staging, board.picture, size)
     rig = Rig(
         staging.start,
         staging.subject_m,
@@ -127,12 +79,14 @@ def build_scene(
     )
     pose_at = camera_motion(shot.camera, rig)
     if board is not None:
-        pose_at = _from_first(pose_at, staging.start)
+        pose_at = _counted_from(board.frame, pose_at, staging.start)
+    pose_at = functools.lru_cache(4)(pose_at)
     step = max(1, request.num_frames // _FITTED_POSES)
     poses = [pose_at(at) for at in {*range(0, request.num_frames, step), request.num_frames - 1}]
     place = _place(request, assets, staging, board)
-    behind, front = _planes(place, staging, poses, request, board is not None)
-    light = Light(place.surround, look_of(request.prompt), shot.angle)
+    hung = _planes(place, staging, poses, request, board is not None)
+    look = look_of(request.prompt)
+    light = Light(place.surround, look, shot.angle)
     frame_rig = (size, request.fps, request.num_frames, seed)
     actors = [
         (mark, actor(
@@ -142,29 +96,21 @@ def build_scene(
     ]  # fmt: skip
     ordered: list[tuple[float, Plane | Actor]] = [
         *((mark.z, item) for mark, item in actors),
-        *front,
+        *hung.front,
     ]
     ordered.sort(key=lambda pair: -pair[0])
     words = "" if board is not None else f"{shot.slugline} {shot.action}"
-    grain = look_of(request.prompt).grain
     return Scene(
         size,
         pose_at,
-        staging.subject_m,
         staging.stage_m,
-        tuple(behind),
+        hung.soft,
+        hung.behind,
         tuple(item for _, item in ordered),
         weather_of(words, is_inside(shot.slugline), size, request.fps, seed),
-        () if board is not None else tuple(finish_fields(stream("finish", seed), size, grain)),
+        None if board is not None else finish_field(stream("finish", seed), size, look.grain),
+        not shot.camera.path and set(shot.camera.move) <= {CameraMove.STATIC},
     )
-
-
-def frame_of(scene: Scene, keys: Sequence[HeldPicture], at: int, request: RenderRequest) -> Rgba:
-    """Frame `at` with its held pictures."""
-    if not scene.fields and at > 0:
-        # A move over a board: the board is what is drawn, there is nothing to dissolve to.
-        return scene.draw(at)
-    return blend_keys(lambda: scene.draw(at), keys, at, scene.pose_at, scene.depth_m, request.fps)
 
 
 def picture_of(assets: Mapping[str, Path], sha256: str) -> Rgba:
@@ -180,15 +126,22 @@ def picture_of(assets: Mapping[str, Path], sha256: str) -> Rgba:
 
 def _figures(request: RenderRequest, assets: Mapping[str, Path]) -> tuple[Figure, ...]:
     longest = int(min(2400, max(900, 2.2 * max(request.size))))
-    figures = []
-    for placement in request.description.placements:
-        who, words, tall = placement.subject, placement.description, placement.height_m
-        if placement.sha256:
-            picture = picture_of(assets, placement.sha256)
-            figures.append(figure_of_picture(picture, who, words, tall, longest))
-        else:
-            figures.append(figure_of_words(who, words, tall, placement.facing, longest))
-    return tuple(figures)
+    return tuple(_figure(place, assets, longest) for place in request.description.placements)
+
+
+def _figure(place: Placement, assets: Mapping[str, Path], longest: int) -> Figure:
+    who, words, tall = place.subject, place.description, place.height_m
+
+    def made() -> Figure:
+        if place.sha256:
+            picture = picture_of(assets, place.sha256)
+            return figure_of_picture(picture, who, words, tall, longest)
+        return figure_of_words(who, words, tall, place.facing, longest)
+
+    # What a picture shows does not depend on where its subject looks; a drawn stand-in does.
+    facing = "" if place.sha256 else place.facing
+    key = ("figure", place.sha256, who, words, tall, facing, longest)
+    return remembered(key, made, lambda figure: figure.picture.nbytes)
 
 
 def _for_board(staging: Staging, board: Rgba, size: tuple[int, int]) -> Staging:
@@ -208,9 +161,9 @@ def _for_board(staging: Staging, board: Rgba, size: tuple[int, int]) -> Staging:
     )
 
 
-def _from_first(pose_at: Callable[[int], Pose], start: Pose) -> Callable[[int], Pose]:
-    """The same move, counted from where it is at frame 0."""
-    first = pose_at(0)
+def _counted_from(frame: int, pose_at: Callable[[int], Pose], start: Pose) -> Callable[[int], Pose]:
+    """The same move, counted from where it is at `frame`."""
+    first = pose_at(frame)
 
     def moved(at: int) -> Pose:
         pose = pose_at(at)
@@ -228,7 +181,10 @@ def _from_first(pose_at: Callable[[int], Pose], start: Pose) -> Callable[[int], 
 
 
 def _place(
-    request: RenderRequest, assets: Mapping[str, Path], staging: Staging, board: Rgba | None
+    request: RenderRequest,
+    assets: Mapping[str, Path],
+    staging: Staging,
+    board: HeldPicture | None,
 ) -> Place:
     shot = request.description
     if board is not None:
@@ -236,7 +192,7 @@ def _place(
         view = View(
             staging.reference_focal, 1.5, staging.horizon, request.size, far_m, overscan=1.0
         )
-        return place_of_plate(board, view, staging.horizon)
+        return place_of_plate(board.picture, view, staging.horizon)
     inside = is_inside(shot.slugline)
     reach = staging.stage_m
     far_m = min(14.0, max(7.0, 1.6 * reach)) if inside else min(45.0, max(10.0, 1.7 * reach))
@@ -253,15 +209,31 @@ def _place(
     )
     layers = [ref for ref in request.references if ref.role == "layer" and ref.kind == "image"]
     if layers:
-        pictures = [(_small(picture_of(assets, ref.sha256), request.size), ref.depth_m or 50.0)
-                    for ref in layers]  # fmt: skip
-        return place_of_layers(pictures, view)
+        return place_of_layers(_layers(layers, assets, request.size), view)
     plate = next((r for r in request.references if r.role == "plate" and r.kind == "image"), None)
     if plate is None:
         return painted_place(shot.slugline, view, shot.setting_seed)
     given = dict(request.options).get("horizon")
     horizon = float(given) if isinstance(given, int | float) and 0 < given < 1 else None
-    return place_of_plate(_small(picture_of(assets, plate.sha256), request.size), view, horizon)
+    picture = remembered(
+        ("plate", plate.sha256, request.size),
+        lambda: _small(picture_of(assets, plate.sha256), request.size),
+        lambda made: made.nbytes,
+    )
+    return place_of_plate(picture, view, horizon)
+
+
+def _layers(
+    references: Sequence[Reference], assets: Mapping[str, Path], size: tuple[int, int]
+) -> Layers:
+    named = [(ref.sha256, ref.depth_m or 50.0) for ref in references]
+    return remembered(
+        ("layers", tuple(named), size),
+        lambda: layers_of(
+            [(_small(picture_of(assets, sha256), size), depth_m) for sha256, depth_m in named]
+        ),
+        lambda made: sum(texture.nbytes for texture in made.textures),
+    )
 
 
 def _small(picture: Rgba, size: tuple[int, int]) -> Rgba:
@@ -285,28 +257,44 @@ def _shift(request: RenderRequest) -> float:
     return side + look
 
 
+@dataclass(frozen=True, slots=True)
+class _Hung:
+    """Fitted planes: far and soft (for half a frame's pixels), behind the action, in front of it
+    with their metres."""
+
+    soft: tuple[Plane, ...]
+    behind: tuple[Plane, ...]
+    front: tuple[tuple[float, Plane], ...]
+
+
 def _planes(
     place: Place,
     staging: Staging,
     poses: Sequence[Pose],
     request: RenderRequest,
     sharp: bool,
-) -> tuple[list[Plane], list[tuple[float, Plane]]]:
-    """Fitted planes behind the action, and those in front of it with their metres."""
-    grade = look_of(request.prompt)
+) -> _Hung:
+    grade, size = look_of(request.prompt), request.size
+    small = [replace(pose, focal=pose.focal / 2) for pose in poses]
+    soft: list[Plane] = []
     behind: list[Plane] = []
     front: list[tuple[float, Plane]] = []
     for plane in place.planes:
-        blur = 0.0 if sharp else defocus_px(staging, plane.depth_m, request.size)
-        plane = plane if sharp else replace(plane, texture=graded(plane.texture, grade))
-        cut = fitted(plane, poses, request.size, blur_px=blur)
+        blur = 0.0 if sharp else defocus_px(staging, plane.depth_m, size)
+        near = plane.depth_m < 5.0 and not plane.opaque and _is_upright(plane)
+        half = not (near or behind) and blur >= _SOFT_PX and (plane.opaque or bool(soft))
+        if half:
+            cut = fitted(plane, small, (size[0] // 2, size[1] // 2), blur_px=blur / 2)
+        else:
+            cut = fitted(plane, poses, size, blur_px=blur)
         if cut is None:
             continue
-        if plane.depth_m < 5.0 and not plane.opaque and _is_upright(plane):
+        cut = cut if sharp else replace(cut, texture=graded(cut.texture, grade))
+        if near:
             front.append((plane.depth_m, cut))
         else:
-            behind.append(cut)
-    return behind, front
+            (soft if half else behind).append(cut)
+    return _Hung(tuple(soft), tuple(behind), tuple(front))
 
 
 def _is_upright(plane: Plane) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.backends.animatic_art.noise import clouds, stream
-from generator.backends.animatic_art.planes import over
+from generator.backends.animatic_art.planes import Easel
 
 __all__ = ["Weather", "weather_of"]
 
@@ -34,7 +34,7 @@ class Weather:
     sheets: tuple[_Sheet, ...]
     fps: Fraction
 
-    def draw(self, frame: Rgba, at: int) -> None:
+    def draw(self, frame: Rgba, at: int, easel: Easel) -> None:
         """Lay the weather of frame `at` over `frame` `(h, w, 4) uint8`."""
         height, width = frame.shape[:2]
         for sheet in self.sheets:
@@ -45,7 +45,7 @@ class Weather:
             if sheet.light:
                 cv2.add(frame, window, dst=frame)
             else:
-                over(frame, window)
+                easel.lay(frame, window)
 
 
 def weather_of(

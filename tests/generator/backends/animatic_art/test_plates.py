@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from generator.backends.animatic_art.camera import Pose, project
-from generator.backends.animatic_art.planes import draw_plane, fitted
-from generator.backends.animatic_art.plates import View, place_of_layers, place_of_plate
+from generator.backends.animatic_art.planes import Easel, draw_plane, fitted
+from generator.backends.animatic_art.plates import View, layers_of, place_of_layers, place_of_plate
 
 SIZE = (320, 180)
 
@@ -39,7 +39,7 @@ def test_no_move_shows_black(size: tuple[int, int]) -> None:
         frame = np.zeros((SIZE[1], SIZE[0], 4), np.uint8)
         for plane in planes:
             if plane is not None:
-                draw_plane(frame, plane, pose)
+                draw_plane(frame, plane, pose, Easel(SIZE))
         assert frame[..., :3].min() > 40
 
 
@@ -48,7 +48,8 @@ def test_near_layers_stand_in_front_and_move_more() -> None:
     near[..., 3] = 0
     near[200:, 100:200, 3] = 255
     view = View(300.0, 1.6, 0.5, SIZE, 20.0)
-    far_plane, near_plane = place_of_layers([(near, 4.0), (plate(640, 360), 100.0)], view).planes
+    layers = layers_of([(near, 4.0), (plate(640, 360), 100.0)])
+    far_plane, near_plane = place_of_layers(layers, view).planes
     assert far_plane.opaque
     shifts = []
     for plane in (far_plane, near_plane):
