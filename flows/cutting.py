@@ -22,6 +22,7 @@ from editor.otio_export import export_edl, export_fcp7xml, export_otio
 from editor.render import PictureReport, render_picture
 from editor.spans import cut_spans, span_key
 from editor.timeline import Caption, ClipMedia, PlacedSound, Timeline
+from flows.delivery_folder import WORK_PREFIX
 from flows.handover import DeliveryRecord, deliveries_before, remember_deliveries
 from flows.made import Delivered
 from flows.options import FilmOptions, FilmRun, preview_size
@@ -149,7 +150,7 @@ class _Room:
         out = self.options.out
         with translate_os_errors("make a folder", out, MediaError):
             out.mkdir(parents=True, exist_ok=True)
-            work = Path(tempfile.mkdtemp(prefix=".cutting-", dir=out))
+            work = Path(tempfile.mkdtemp(prefix=WORK_PREFIX, dir=out))
         try:
             delivered = self._files(timeline, work)
         finally:

@@ -16,10 +16,10 @@ import pytest
 from PIL import Image
 
 from editor.loudness import measure_loudness
-from flows import film as main_path
-from flows.film import plan_film
+from flows import planning
 from flows.made import MadeFilm
 from flows.options import FilmOptions, FilmRun
+from flows.planning import plan_film
 from generator.backends.registry import InstalledBackends
 from generator.picks import pick_take
 from media.errors import BudgetError, CancelledError
@@ -397,7 +397,7 @@ def test_a_cap_stops_before_anything_is_rendered(
 ) -> None:
     dear = FakeBackend("dear", usd=3.0)
     backends = {**InstalledBackends(), "dear": dear}
-    monkeypatch.setattr(main_path, "InstalledBackends", lambda: backends)
+    monkeypatch.setattr(planning, "InstalledBackends", lambda: backends)
     storyboard = board()
     storyboard["defaults"] = {"backend": "dear"}
     storyboard["budget"] = {"usd": 2.5, "on_exceed": on_exceed}
