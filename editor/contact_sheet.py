@@ -13,9 +13,10 @@ from editor.framing import framed
 from editor.lettering import font_at, shortened
 from editor.lut import apply_lut, load_lut
 from editor.timeline import Clip, Timeline
+from media.colour import i420_to_rgb
 from media.image import write_image
 from media.timebase import frames_to_seconds, timecode
-from media.video import read_frame
+from media.video import read_planes
 
 __all__ = ["contact_sheet"]
 
@@ -118,11 +119,12 @@ def _write_head(page: Image.Image, timeline: Timeline, grid: _Grid, number: str)
 
 
 def _thumbnail(clip: Clip, timeline: Timeline, size: tuple[int, int]) -> Image.Image:
-    rgb = read_frame(clip.media.path, clip.media.start_frame + clip.num_frames // 2)
-    picture = framed(rgb, size, timeline.fit)
+    middle = clip.media.start_frame + clip.num_frames // 2
+    frame = next(read_planes(clip.media.path, start=middle, num_frames=1))
+    picture = framed(frame, size, timeline.fit)
     if clip.lut:
-        picture = apply_lut(picture, load_lut(clip.lut, clip.lut_digest, clip.lut_strength))
-    return Image.fromarray(np.ascontiguousarray(picture))
+        apply_lut(picture, load_lut(clip.lut, clip.lut_digest, clip.lut_strength))
+    return Image.fromarray(i420_to_rgb(picture))
 
 
 def _write_below(

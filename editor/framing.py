@@ -8,53 +8,70 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from media.colour import split_planes
+
 __all__ = ["framed"]
 
 U8 = NDArray[np.uint8]
 
+BLACK = (16, 128, 128)
+"""Y, U, V of black in limited range (ITU-R BT.709-6, part 3)."""
 
-def framed(rgb: U8, size: tuple[int, int], fit: Literal["crop", "pad"]) -> U8:
-    """`rgb` `(height, width, 3) uint8 RGB` in `size`: cropped to fill it, or padded with black.
+
+def framed(planes: U8, size: tuple[int, int], fit: Literal["crop", "pad"]) -> U8:
+    """`planes` `(height * 3 / 2, width) uint8` in `size`: cropped to fill it, or padded in black.
 
     A crop loses twice as much below as above: what stands on the upper third, where eyes are
-    framed, stays on the upper third.
+    framed, stays on the upper third. Every edge lies on the chroma grid of 4:2:0.
     """
-    height, width = rgb.shape[:2]
+    height, width = planes.shape[0] * 2 // 3, planes.shape[1]
     if (width, height) == size:
-        return rgb
+        return planes
+    out: U8 = np.empty((size[1] * 3 // 2, size[0]), np.uint8)
     if fit == "crop":
-        return _scaled(_cropped(rgb, size), size)
-    return _padded(rgb, size)
+        x, y, kept_width, kept_height = _kept((width, height), size)
+        target = (0, 0, *size)
+    else:
+        x, y, kept_width, kept_height = 0, 0, width, height
+        target = _inner((width, height), size)
+    for source, plane, black, step in zip(
+        split_planes(planes), split_planes(out), BLACK, (1, 2, 2), strict=True
+    ):
+        left, top, inner_width, inner_height = (side // step for side in target)
+        seen = source[y // step :, x // step :][: kept_height // step, : kept_width // step]
+        if target != (0, 0, *size):
+            plane[:] = black
+        plane[top : top + inner_height, left : left + inner_width] = _scaled(
+            seen, (inner_width, inner_height)
+        )
+    return out
 
 
-def _cropped(rgb: U8, size: tuple[int, int]) -> U8:
-    height, width = rgb.shape[:2]
-    scale = max(size[0] / width, size[1] / height)
-    kept_width, kept_height = (
-        max(1, min(width, round(size[0] / scale))),
-        max(1, min(height, round(size[1] / scale))),
+def _kept(source: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, width, height of what a crop shows of the source."""
+    scale = max(size[0] / source[0], size[1] / source[1])
+    width, height = (
+        _even(side / scale, at_most) for side, at_most in zip(size, source, strict=True)
     )
-    left, top = (width - kept_width) // 2, (height - kept_height) // 3
-    return rgb[top : top + kept_height, left : left + kept_width]
+    return (source[0] - width) // 4 * 2, (source[1] - height) // 6 * 2, width, height
 
 
-def _padded(rgb: U8, size: tuple[int, int]) -> U8:
-    height, width = rgb.shape[:2]
-    scale = min(size[0] / width, size[1] / height)
-    inner = (
-        max(1, min(size[0], round(width * scale))),
-        max(1, min(size[1], round(height * scale))),
+def _inner(source: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, width, height of the picture between the bars."""
+    scale = min(size[0] / source[0], size[1] / source[1])
+    width, height = (
+        _even(side * scale, at_most) for side, at_most in zip(source, size, strict=True)
     )
-    canvas: U8 = np.zeros((size[1], size[0], 3), np.uint8)
-    # Even offsets keep the bars' edge on the chroma grid of 4:2:0.
-    left, top = (size[0] - inner[0]) // 4 * 2, (size[1] - inner[1]) // 4 * 2
-    canvas[top : top + inner[1], left : left + inner[0]] = _scaled(rgb, inner)
-    return canvas
+    return (size[0] - width) // 4 * 2, (size[1] - height) // 4 * 2, width, height
 
 
-def _scaled(rgb: U8, size: tuple[int, int]) -> U8:
-    if size == (rgb.shape[1], rgb.shape[0]):
-        return rgb
-    smaller = size[0] <= rgb.shape[1] and size[1] <= rgb.shape[0]
+def _even(side: float, at_most: int) -> int:
+    return max(2, min(at_most, round(side / 2) * 2))
+
+
+def _scaled(plane: U8, size: tuple[int, int]) -> U8:
+    if size == (plane.shape[1], plane.shape[0]):
+        return plane
+    smaller = size[0] <= plane.shape[1] and size[1] <= plane.shape[0]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LANCZOS4
-    return np.asarray(cv2.resize(np.ascontiguousarray(rgb), size, interpolation=how), np.uint8)
+    return np.asarray(cv2.resize(np.ascontiguousarray(plane), size, interpolation=how), np.uint8)

@@ -23,15 +23,13 @@ from editor.titles import TitleClip
 from editor.transitions import faded, mixed
 from media.errors import CancelledError, MediaError
 from media.store import ContentStore
-from media.video import Encoding, concat_copy, probe, read_frames, write_video
+from media.video import Encoding, concat_copy, probe, read_planes, write_planes
 
 __all__ = ["PictureReport", "encode_landed", "render_picture", "render_span"]
 
 U8 = NDArray[np.uint8]
 
 PICTURE = "picture.mp4"
-CHUNK = 4
-"""Frames decoded at a time; memory is this many frames a layer and a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,11 @@ def encode_landed(
 
 
 def render_span(span: Span, timeline: Timeline) -> Iterator[U8]:
-    """The span's frames, one at a time as `(1, height, width, 3) uint8 RGB`."""
+    """The span's frames, one by one as Y, U, V planes `(height * 3 / 2, width) uint8`.
+
+    A picture stays in the planes that it was decoded to: through RGB and back a frame would cost
+    twice what encoding it does. The array is good until the next frame is asked for.
+    """
     size, fps = timeline.size, timeline.fps
     titles = [TitleClip(words.overlay, size, fps) for words in span.words]
     slates = [
@@ -103,7 +105,7 @@ def render_span(span: Span, timeline: Timeline) -> Iterator[U8]:
         slate = slates[seen]
         if slate is not None:
             slate.draw(frame, span.layers[seen].first_frame + index)
-        yield frame[None]
+        yield frame
 
 
 def _composed(span: Span, pictures: tuple[U8, ...], index: int) -> tuple[U8, int]:
@@ -118,17 +120,14 @@ def _composed(span: Span, pictures: tuple[U8, ...], index: int) -> tuple[U8, int
 
 def _layer_frames(layer: Layer, num_frames: int, timeline: Timeline) -> Iterator[U8]:
     clip = layer.clip
-    lut = load_lut(clip.lut, clip.lut_digest, clip.lut_strength) if clip.lut else None
+    look = load_lut(clip.lut, clip.lut_digest, clip.lut_strength) if clip.lut else None
     first = clip.media.start_frame + layer.first_frame
-    chunks = read_frames(clip.media.path, start=first, num_frames=num_frames, chunk=CHUNK)
-    shot_frame = layer.first_frame
-    for chunk in chunks:
-        for rgb in chunk:
-            picture = framed(rgb, timeline.size, timeline.fit)
-            if lut is not None:
-                picture = apply_lut(picture, lut)
-            yield faded(picture, clip, shot_frame)
-            shot_frame += 1
+    frames = read_planes(clip.media.path, start=first, num_frames=num_frames)
+    for shot_frame, planes in enumerate(frames, layer.first_frame):
+        picture = framed(planes, timeline.size, timeline.fit)
+        if look is not None:
+            apply_lut(picture, look)
+        yield faded(picture, clip, shot_frame)
 
 
 def _pieces(
@@ -150,7 +149,7 @@ def _pieces(
 
     def encode(key: str, span: Span) -> Path:
         def build(folder: Path) -> Mapping[str, object]:
-            frames = write_video(
+            frames = write_planes(
                 folder / PICTURE,
                 render_span(span, timeline),
                 size=timeline.size,

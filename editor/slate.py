@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 from editor.lettering import font_at, require_glyphs, shortened
 from editor.patch import Patch, lay_over, make_patch
 from editor.timeline import Slate
+from media.colour import split_planes
 from media.timebase import timecode
 
 __all__ = ["SlateStrip"]
@@ -36,26 +37,26 @@ class SlateStrip:
     def __init__(self, slate: Slate, size: tuple[int, int], fps: Fraction) -> None:
         require_glyphs("".join((slate.shot, *slate.lines)), f"slate of {slate.shot}")
         self._fps = fps
-        self._font_px = max(8, round(min(size) * FONT_SHARE))
+        # Whatever changes from frame to frame lies on the chroma grid of 4:2:0.
+        self._font_px = _even(max(8, min(size) * FONT_SHARE))
         self._font = font_at(self._font_px, "en")
-        self._pad = max(3, round(self._font_px * 0.55))
-        self._cell = max(1, round(max(self._font.getlength(sign) for sign in _DIGITS)))
-        self._colon = max(1, round(self._cell * 0.6))
+        self._pad = _even(max(3, self._font_px * 0.55))
+        self._cell = _even(max(self._font.getlength(sign) for sign in _DIGITS))
+        self._colon = _even(self._cell * 0.6)
         image = self._draw(slate, size[0])
         self._patch = _as_patch(image)
         self._running = self._running_box(size[0])
         self._signs = {sign: self._sign(sign) for sign in _DIGITS}
 
-    def draw(self, frame: U8, shot_frame: int) -> None:
-        """Burn the slate into `frame` `(height, width, 3) uint8 RGB` of the shot, in place."""
+    def draw(self, planes: U8, shot_frame: int) -> None:
+        """Burn the slate into `planes` `(height * 3 / 2, width) uint8` of the shot, in place."""
         x, y = self._running
         for sign in timecode(shot_frame, self._fps):
-            colour, beneath = self._signs[sign]
-            height, width = colour.shape[:2]
-            self._patch.colour[y : y + height, x : x + width] = colour
-            self._patch.beneath[y : y + height, x : x + width] = beneath
-            x += width
-        lay_over(frame, self._patch)
+            patch = self._signs[sign]
+            _copy_into(self._patch.colour, patch.colour, x, y)
+            _copy_into(self._patch.beneath, patch.beneath, x, y)
+            x += patch.colour.shape[1]
+        lay_over(planes, self._patch)
 
     def _draw(self, slate: Slate, width: int) -> Image.Image:
         """The strip without its digits: one row where the action fits beside the rest, or two."""
@@ -70,7 +71,7 @@ class SlateStrip:
         beside = room + self._pad - after_specs
         two_rows = bool(action) and beside < min(self._font.getlength(action), width * 0.3)
         rows = 2 if two_rows else 1
-        row_px = round(self._font_px * 1.35)
+        row_px = _even(self._font_px * 1.35)
         height = 2 * self._pad + row_px * (rows - 1) + self._font_px
         image = Image.new("RGBA", (width, height), (0, 0, 0, round(255 * GROUND)))
         pen = ImageDraw.Draw(image)
@@ -90,15 +91,25 @@ class SlateStrip:
         """Left and top of the running time `00:00:00:00`, flush right in the first row."""
         return width - self._pad - 8 * self._cell - 3 * self._colon, self._pad
 
-    def _sign(self, sign: str) -> tuple[U8, U8]:
+    def _sign(self, sign: str) -> Patch:
         """One digit on the strip's ground, every digit equally wide so that nothing trembles."""
         width = self._colon if sign == ":" else self._cell
         size = (width, self._font_px)
         image = Image.new("RGBA", size, (0, 0, 0, round(255 * GROUND)))
         place = (width / 2, round(self._font_px * 0.86))
         ImageDraw.Draw(image).text(place, sign, fill=WHITE, font=self._font, anchor="ms")
-        patch = _as_patch(image)
-        return patch.colour, patch.beneath
+        return _as_patch(image)
+
+
+def _even(px: float) -> int:
+    return max(2, round(px / 2) * 2)
+
+
+def _copy_into(planes: U8, part: U8, x: int, y: int) -> None:
+    """Write the stacked planes `part` into `planes`, its left top at the even `x`, `y`."""
+    for plane, new, step in zip(split_planes(planes), split_planes(part), (1, 2, 2), strict=True):
+        height, width = new.shape
+        plane[y // step : y // step + height, x // step : x // step + width] = new
 
 
 def _as_patch(image: Image.Image) -> Patch:

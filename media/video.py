@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
-from media.colour import frame_to_rgb, rgb_to_i420
+from media.colour import frame_to_i420, frame_to_rgb, rgb_to_i420
 from media.concat import concat_copy
 from media.errors import CancelledError, MediaError, translate_os_errors
 from media.files import temp_sibling
@@ -24,6 +24,7 @@ __all__ = [
     "DELIVERY",
     "DRAFT",
     "MEZZANINE",
+    "WORKPRINT",
     "Encoding",
     "MediaFile",
     "concat_copy",
@@ -31,6 +32,8 @@ __all__ = [
     "probe",
     "read_frame",
     "read_frames",
+    "read_planes",
+    "write_planes",
     "write_video",
 ]
 
@@ -44,8 +47,9 @@ class Encoding:
     The pixel format is always 4:2:0 8 bit, tagged BT.709 limited range: what every player and
     browser shows alike. GOPs are closed, and x264's `stitchable` keeps the stream headers
     independent of the content. Macroblock trees are off: with them x264 gives now and then other
-    bytes for the same small frames, and a film made again must be the same film. `threads` is part of the Encoding because x264's output depends
-    on it; one thread a piece, several pieces at a time, uses a machine best.
+    bytes for the same small frames, and a film made again must be the same film. `threads` is
+    part of the Encoding because x264's output depends on it; one thread a piece, several pieces
+    at a time, uses a machine best.
     """
 
     codec: str = "libx264"
@@ -78,11 +82,15 @@ class Encoding:
         }
 
 
-MEZZANINE = Encoding(preset="ultrafast", crf=10, gop=24)
-"""What takes are kept in: visually lossless, quick to write, a key frame a second to seek to."""
+MEZZANINE = Encoding(preset="ultrafast", crf=12, gop=24)
+"""What takes are kept in: visually lossless (48 to 50 dB on painted pictures), quick to write, a
+key frame a second to seek to."""
 
 DELIVERY = Encoding(preset="veryfast", crf=18, gop=48)
 """What a finished film is encoded in."""
+
+WORKPRINT = Encoding(preset="ultrafast", crf=19, gop=48)
+"""What a film of drawn takes alone is delivered in: their flat, clean areas cost few bits."""
 
 DRAFT = Encoding(preset="ultrafast", crf=24, gop=48)
 """What a preview is encoded in."""
@@ -103,16 +111,36 @@ def write_video(
     all: on a full disk (MediaError), on `should_stop` (CancelledError) and on whatever `chunks`
     raises, nothing is left.
     """
+    planes = _converted(chunks, size, path)
+    return write_planes(
+        path, planes, size=size, fps=fps, encoding=encoding, should_stop=should_stop
+    )
+
+
+def write_planes(
+    path: Path,
+    frames: Iterable[U8],
+    *,
+    size: tuple[int, int],
+    fps: Fraction,
+    encoding: Encoding,
+    should_stop: Callable[[], bool] | None = None,
+) -> int:
+    """As `write_video`, from `frames` of Y, U, V planes `(height * 3 / 2, width) uint8` each.
+
+    A frame is read before the next is asked for, so one array may serve for all.
+    """
     _require_even(size, path)
     temp = temp_sibling(path)
     num_frames = 0
     try:
         writer = _Writer(temp, path, size, fps, encoding)
         try:
-            for chunk in chunks:
+            for planes in frames:
                 if should_stop is not None and should_stop():
                     raise CancelledError("cancelled while encoding", where=str(path))
-                num_frames += writer.write(chunk)
+                writer.write(planes)
+                num_frames += 1
             if num_frames == 0:
                 raise MediaError("there are no frames to write", where=str(path))
             writer.finish()
@@ -139,23 +167,26 @@ def read_frames(
     given. MediaError when the clip ends before `num_frames`.
     """
     batch: list[U8] = []
-    found = 0
-    if num_frames is not None and num_frames <= 0:
-        return
-    for frame in _decode_from(path, start):
+    for frame in _run_of(path, start, num_frames, threads=0):
         batch.append(_scaled(frame_to_rgb(frame), size))
-        found += 1
-        if len(batch) == chunk or found == num_frames:
+        if len(batch) == chunk:
             yield np.stack(batch)
             batch = []
-        if found == num_frames:
-            return
     if batch:
         yield np.stack(batch)
-    if num_frames is not None:
-        raise MediaError(
-            f"expected {num_frames} frames from frame {start}, found {found}", where=str(path)
-        )
+
+
+def read_planes(path: Path, *, start: int = 0, num_frames: int | None = None) -> Iterator[U8]:
+    """As `read_frames`, one by one as Y, U, V planes `(height * 3 / 2, width) uint8`.
+
+    BT.709 limited range; an odd last row or column is left out. All frames come in one array:
+    each is there to be changed, and gone when the next is asked for. One thread decodes, because
+    pieces of a film are made side by side.
+    """
+    planes: U8 | None = None
+    for frame in _run_of(path, start, num_frames, threads=1):
+        planes = frame_to_i420(frame, planes)
+        yield planes
 
 
 def read_frame(path: Path, index: int) -> U8:
@@ -192,22 +223,19 @@ class _Writer:
             stream.color_primaries = ColorPrimaries.BT709
             stream.color_trc = ColorTrc.BT709
 
-    def write(self, chunk: U8) -> int:
-        expected = (self._size[1], self._size[0], 3)
-        if chunk.ndim != 4 or chunk.shape[1:] != expected or chunk.dtype != np.uint8:
+    def write(self, planes: U8) -> None:
+        expected = (self._size[1] * 3 // 2, self._size[0])
+        if planes.shape != expected or planes.dtype != np.uint8:
             raise MediaError(
-                f"expected frames of {expected} uint8, got {chunk.shape} {chunk.dtype}",
+                f"expected planes of {expected} uint8, got {planes.shape} {planes.dtype}",
                 where=str(self._path),
             )
-        for rgb in chunk:
-            planes = rgb_to_i420(rgb)
-            with translate_av_errors("write", self._path):
-                frame = av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
-                frame.pts, frame.time_base = self._next_pts, self._stream.codec_context.time_base
-                frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
-                self._container.mux(self._stream.encode(frame))
-            self._next_pts += 1
-        return len(chunk)
+        with translate_av_errors("write", self._path):
+            frame = av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
+            frame.pts, frame.time_base = self._next_pts, self._stream.codec_context.time_base
+            frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+            self._container.mux(self._stream.encode(frame))
+        self._next_pts += 1
 
     def finish(self) -> None:
         with translate_av_errors("write", self._path):
@@ -228,13 +256,49 @@ def _require_even(size: tuple[int, int], path: Path) -> None:
         )
 
 
-def _decode_from(path: Path, start: int) -> Iterator[av.VideoFrame]:
-    """Decoded frames from index `start` on; the index follows from each frame's own time."""
+def _converted(chunks: Iterable[U8], size: tuple[int, int], path: Path) -> Iterator[U8]:
+    """Each RGB frame's planes, all in one array."""
+    expected = (size[1], size[0], 3)
+    planes: U8 = np.empty((size[1] * 3 // 2, size[0]), np.uint8)
+    for chunk in chunks:
+        if chunk.ndim != 4 or chunk.shape[1:] != expected or chunk.dtype != np.uint8:
+            raise MediaError(
+                f"expected frames of {expected} uint8, got {chunk.shape} {chunk.dtype}",
+                where=str(path),
+            )
+        for rgb in chunk:
+            yield rgb_to_i420(rgb, planes)
+
+
+def _run_of(
+    path: Path, start: int, num_frames: int | None, *, threads: int
+) -> Iterator[av.VideoFrame]:
+    """`num_frames` decoded frames from `start` on, or all; MediaError when there are fewer."""
+    found = 0
+    if num_frames is not None and num_frames <= 0:
+        return
+    for frame in _decode_from(path, start, threads):
+        yield frame
+        found += 1
+        if found == num_frames:
+            return
+    if num_frames is not None:
+        raise MediaError(
+            f"expected {num_frames} frames from frame {start}, found {found}", where=str(path)
+        )
+
+
+def _decode_from(path: Path, start: int, threads: int) -> Iterator[av.VideoFrame]:
+    """Decoded frames from index `start` on; the index follows from each frame's own time.
+
+    No `threads` means as many as the machine has.
+    """
     with open_media(path) as container:
         if not container.streams.video:
             raise MediaError("expected a picture, found sound alone", where=str(path))
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
         rate, time_base = stream.average_rate or stream.guessed_rate, stream.time_base
         if start == 0 or not rate or not time_base:
             for index, frame in enumerate(container.decode(stream)):

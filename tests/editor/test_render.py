@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from editor.render import encode_landed, render_picture
+from editor.render import encode_landed, render_picture, render_span
 from editor.spans import cut_spans
 from editor.timeline import Edge, Overlay, Slate, Timeline
+from media.colour import i420_to_rgb
 from media.errors import CancelledError, MediaError
 from media.store import ContentStore
 from media.video import DRAFT, Encoding, probe, read_frame, read_frames
@@ -167,6 +168,42 @@ def test_slate_and_frame_shape(tmp_path: Path, store: ContentStore) -> None:
     padded, _, _ = render(replace(timeline, fit="pad"), store, tmp_path)
     assert near(read_frame(padded, 5)[4, 40], (0, 0, 0))
     assert near(read_frame(padded, 5)[60, 40], COLOURS[0], 8)
+
+
+def test_a_title_changes_nothing_beside_its_words(tmp_path: Path, store: ContentStore) -> None:
+    look = tmp_path / "warm.cube"
+    corners = [(r, g, b) for b in (0, 1) for g in (0, 1) for r in (0, 1)]
+    look.write_text(
+        "LUT_3D_SIZE 2\n" + "\n".join(f"{r} {0.9 * g} {0.7 * b}" for r, g, b in corners)
+    )
+    plain = cut_together([make_take(tmp_path, 0, 12)], [None])
+    clip = replace(plain.clips[0], lut=look, lut_digest="warm", lut_strength=1.0)
+    plain = replace(plain, clips=(clip,))
+    titled = replace(plain, overlays=(Overlay("Mara", "", "lower_third", 0, 12, "en"),))
+    (bare,), (worded,) = cut_spans(plain), cut_spans(titled)
+    shown = zip(render_span(bare, plain), render_span(worded, titled), strict=True)
+    for frame, (without, under) in enumerate(shown):
+        before, after = i420_to_rgb(without), i420_to_rgb(under)
+        expected = np.array(COLOURS[0]) * [1, 0.9, 0.7]
+        assert near(colour_at(before), expected, 3)
+        assert near(colour_at(before, "lower"), grey_of(frame) * np.array([1, 0.9, 0.7]), 4)
+        words = (before != after).any(axis=2)
+        assert not words[: SIZE[1] // 2].any()
+        assert frame == 0 or words.any()
+
+
+@pytest.mark.parametrize("kind", [TransitionKind.DISSOLVE, TransitionKind.WIPE])
+def test_nothing_jumps_where_a_transition_begins_and_ends(
+    tmp_path: Path, kind: TransitionKind
+) -> None:
+    take = make_take(tmp_path, 0, 30)
+    timeline = cut_together([take, take], [None, Edge(kind, 20)])
+    spans = cut_spans(timeline)
+    assert [len(span.layers) for span in spans] == [1, 2, 1]
+    for span in spans:
+        for planes in render_span(span, timeline):
+            # Two of the same picture mixed are the same picture, in whatever span it stands.
+            assert near(colour_at(i420_to_rgb(planes)), COLOURS[0], 3)
 
 
 def test_progress_and_cancelling(tmp_path: Path, store: ContentStore) -> None:

@@ -10,18 +10,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from media.colour import i420_to_rgb
 from media.errors import CancelledError, MediaError
 from media.ffmpeg import run_ffmpeg
 from media.video import (
     DELIVERY,
     DRAFT,
     MEZZANINE,
+    WORKPRINT,
     Encoding,
     concat_copy,
     last_frame,
     probe,
     read_frame,
     read_frames,
+    read_planes,
+    write_planes,
     write_video,
 )
 
@@ -53,7 +57,7 @@ def write(path: Path, num_frames: int, first: int = 0, encoding: Encoding = DELI
     return path
 
 
-@pytest.mark.parametrize("encoding", [MEZZANINE, DELIVERY, DRAFT])
+@pytest.mark.parametrize("encoding", [MEZZANINE, WORKPRINT, DELIVERY, DRAFT])
 def test_colours_come_back(tmp_path: Path, encoding: Encoding) -> None:
     frames = np.stack([np.full((48, 64, 3), patch, np.uint8) for patch in PATCHES])
     path = tmp_path / "a.mp4"
@@ -102,6 +106,37 @@ def test_seeking_is_frame_exact(tmp_path: Path) -> None:
     assert chunks[0].shape[1:] == (24, 32, 3)
     numbers = [number_of(f) for chunk in read_frames(path, start=90) for f in chunk]
     assert numbers == list(range(90, 150))
+
+
+def test_planes_are_the_frames(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", 60)
+    frames = np.concatenate(list(read_frames(path, start=20, num_frames=30)))
+    again = [i420_to_rgb(planes) for planes in read_planes(path, start=20, num_frames=30)]
+    assert np.array_equal(frames, np.stack(again))
+    copy = tmp_path / "b.mp4"
+    # One array for all frames, changed behind the encoder's back: it must have read each by then.
+    count = write_planes(copy, read_planes(path), size=SIZE, fps=FPS, encoding=MEZZANINE)
+    assert count == 60
+    assert [number_of(f) for chunk in read_frames(copy) for f in chunk] == list(range(60))
+    with pytest.raises(MediaError, match="expected 6 frames from frame 55, found 5"):
+        list(read_planes(path, start=55, num_frames=6))
+
+
+@pytest.mark.parametrize("pixels", ["yuv420p", "yuv444p", "yuvj420p"])
+def test_planes_of_other_peoples_footage_are_709(tmp_path: Path, pixels: str) -> None:
+    path = tmp_path / "other.mp4"
+    colours = [(200, 40, 60), (30, 180, 90), (120, 120, 120)]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", 24, {"crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 66, 50, pixels
+        for colour in colours:
+            picture = np.full((50, 66, 3), colour, np.uint8)
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format=pixels)))
+        container.mux(stream.encode(None))
+    for colour, planes in zip(colours, read_planes(path), strict=True):
+        assert planes.shape == (75, 66)
+        assert np.abs(i420_to_rgb(planes).astype(int) - colour).max() <= 6
 
 
 def test_a_clip_that_ends_early_is_an_error(tmp_path: Path) -> None:
