@@ -81,7 +81,8 @@ def graded(rgba: NDArray[np.uint8], grade: Grade) -> NDArray[np.uint8]:
     matrix = np.diag(np.array(grade.gain) * grade.contrast) @ mix
     offset = np.array(grade.lift) + 110.0 * (1 - grade.contrast)
     full = np.zeros((4, 5))
-    full[:3, :3], full[:3, 4], full[3, 3] = matrix, offset, 1.0
+    # The lift goes with the opacity: what is clear stays clear.
+    full[:3, :3], full[:3, 3], full[3, 3] = matrix, offset / 255, 1.0
     return np.asarray(cv2.transform(rgba, full), np.uint8)
 
 

@@ -172,7 +172,8 @@ def fitted(
     if right - left < 2 or bottom - top < 2:
         return None
     scale = min(1.3, max(0.02, seen[4]))
-    if blur_px > 3:
+    if blur_px > 3 and seen[4] < 1.2:
+        # Softness needs few pixels, but a picture seen enlarged has none to give away.
         scale = min(scale, 0.75)
     out_w, out_h = max(2, round((right - left) * scale)), max(2, round((bottom - top) * scale))
     filter_ = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -305,7 +306,7 @@ def _painted_box(plane: Plane, to_frame: Matrix, size: tuple[int, int]) -> Box |
     across = (np.linalg.inv(to_frame) @ frame)[0] * to_frame[2, 2]
     if across.min() <= 1 - left or across.max() >= 2 * tex_w - right - 1:
         # The frame sees a mirror image of the paint.
-        left, right = -float(tex_w), 2.0 * tex_w
+        left, right = float(across.min()), float(across.max())
     foot = bottom if bottom != float("inf") else top + 8.0 * tex_h
     corners = np.array([[u, v, 1.0] for u in (left, right) for v in (top, foot)]).T
     xs, ys = (to_frame @ corners)[:2] / to_frame[2, 2]
