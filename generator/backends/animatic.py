@@ -115,7 +115,7 @@ class Animatic:
     def quote(self, request: RenderRequest) -> Quote:
         """Seconds of one core: measured at 1280x720, in proportion to the pixels."""
         share = request.size[0] * request.size[1] / (1280 * 720)
-        return Quote(cpu_seconds=round((0.9 + request.num_frames / 55) * max(share, 0.05), 3))
+        return Quote(cpu_seconds=round((0.4 + request.num_frames / 75) * max(share, 0.05), 3))
 
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
         """Start drawing. Missing files are said now; the scene is built with the first chunk."""

@@ -181,7 +181,8 @@ def fitted(
     texture = np.asarray(cv2.resize(part, (out_w, out_h), interpolation=filter_), np.uint8)
     scale_x, scale_y = (right - left) / out_w, (bottom - top) / out_h
     if blur_px * scale / max(seen[4], 1e-6) > 0.4:
-        sigma = blur_px * scale / seen[4] / 2
+        # Far enlarged, a picture's own steps are wider than its blur: they are smoothed away too.
+        sigma = max(blur_px * scale / seen[4] / 2, 0.8 * scale if seen[4] > 1.5 else 0.0)
         texture = _blurred(texture, sigma)
     back = np.array(
         [
