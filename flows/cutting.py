@@ -33,7 +33,7 @@ from generator.sound.render import SOUND_FILE, render_sound
 from media.errors import MediaError, translate_os_errors
 from media.store import ContentStore, Entry
 from media.timebase import SAMPLE_RATE
-from media.video import DELIVERY, DRAFT
+from media.video import DELIVERY, DRAFT, WORKPRINT, Encoding
 from storyboards.film import Film, FilmDeliverable, cut_of, film_shots
 
 __all__ = ["CutMaterial", "cut_film", "used_in_cut"]
@@ -122,7 +122,7 @@ class _Room:
         self.film, self.deliverable, self.lang = film, deliverable, lang
         self.material, self.options, self.run = material, options, run
         self.name = f"{film.code}_{deliverable.name}_{lang}"
-        self.encoding = DRAFT if options.preview else DELIVERY
+        self.encoding = _encoding(film, material, options)
         cut = cut_of(film, deliverable.shots)
         self.sound_plan: SoundPlan = plan_sound(film, cut, lang, native=material.native)
         self.fingerprint = _fingerprint(self, self._assemble((), ()))
@@ -342,6 +342,14 @@ class _Room:
         for clip in timeline.clips:
             starts.setdefault(clip.shot.split("/")[0], clip.start_frame)
         return tuple(Chapter(frame, names[scene]) for scene, frame in starts.items())
+
+
+def _encoding(film: Film, material: CutMaterial, options: FilmOptions) -> Encoding:
+    """A film of nothing but animatic is a work print: made fast, and seen by its makers."""
+    if options.preview:
+        return DRAFT
+    drawn = all(shot.id in material.slated for shot in film_shots(film))
+    return WORKPRINT if drawn else DELIVERY
 
 
 def _fingerprint(room: _Room, timeline: Timeline) -> str:
