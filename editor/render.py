@@ -88,8 +88,8 @@ def encode_landed(
 def render_span(span: Span, timeline: Timeline) -> Iterator[U8]:
     """The span's frames, one by one as Y, U, V planes `(height * 3 / 2, width) uint8`.
 
-    A picture stays in the planes that it was decoded to: through RGB and back a frame would cost
-    twice what encoding it does. The array is good until the next frame is asked for.
+    A picture stays in the planes that it was decoded to: the way through RGB and back costs
+    nearly as much as a quick encoding. The array is good until the next frame is asked for.
     """
     size, fps = timeline.size, timeline.fps
     titles = [TitleClip(words.overlay, size, fps) for words in span.words]
