@@ -17,8 +17,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from media.colour import split_planes, to_rgb, to_yuv
 from media.errors import MediaError, translate_os_errors
@@ -110,7 +110,10 @@ def _looked_up(yuv: F32, cube: _Cube, strength: float) -> F32:
     span = np.maximum(cube.high - cube.low, 1e-6)
     at = np.clip((rgb / 255 - cube.low) / span, 0, 1) * (len(cube.values) - 1)
     places = [at[:, :, channel] for channel in (2, 1, 0)]
-    looked = [map_coordinates(cube.values[..., channel], places, order=1) for channel in range(3)]
+    looked = [
+        scipy.ndimage.map_coordinates(cube.values[..., channel], places, order=1)
+        for channel in range(3)
+    ]
     mixed = rgb * (1 - strength) + np.stack(looked, axis=2) * (255 * strength)
     return to_yuv(np.clip(mixed, 0, 255).astype(np.float32))
 
