@@ -210,6 +210,6 @@ def test_any_text_loads_or_says_where_it_is_wrong(tmp_path: Path, text: str) -> 
 
 def test_a_file_of_nothing_but_mistakes_is_not_all_read_out(tmp_path: Path) -> None:
     keys = "".join(f"versio{number}: 1\n" for number in range(5000))
-    with pytest.raises(StoryboardError, match="and 450[0-9] more problems") as caught:
+    with pytest.raises(StoryboardError, match=r"and 450[0-9] more problems") as caught:
         load_storyboard(write(tmp_path, GOOD + keys))
     assert len(caught.value.problems) == 501
