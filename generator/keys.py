@@ -71,18 +71,25 @@ def _sha256(form: Json) -> str:
 
 
 def _plain(value: Any) -> Json:
-    encoder = _ENCODERS.get(type(value))
+    cls: Any = type(value)
+    return _encoder_of(cls)(value)
+
+
+@cache
+def _encoder_of(cls: Any) -> Callable[[Any], Json]:
+    """How values of exactly this class are written."""
+    encoder = _ENCODERS.get(cls)
     if encoder is not None:
-        return encoder(value)
-    if dataclasses.is_dataclass(value) or isinstance(value, BaseModel):
-        return _fields(value)
-    if isinstance(value, Enum):
-        if isinstance(value, str):
-            return str(value.value)
-        return {"$enum": f"{type(value).__name__}.{value.name}"}
-    if isinstance(value, Mapping):
-        return _mapping(value)
-    raise TypeError(f"a {type(value).__name__} has no canonical form")
+        return encoder
+    if dataclasses.is_dataclass(cls) or issubclass(cls, BaseModel):
+        return _fields
+    if issubclass(cls, Enum):
+        if issubclass(cls, str):
+            return lambda value: str(value.value)
+        return lambda value: {"$enum": f"{cls.__name__}.{value.name}"}
+    if issubclass(cls, Mapping):
+        return _mapping
+    raise TypeError(f"a {cls.__name__} has no canonical form")
 
 
 def _float(value: float) -> Json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 from generator.backends.base import (
@@ -160,6 +161,7 @@ def _footage_request(film: Film, shot: Shot, target: Raster, num_frames: int) ->
     )
 
 
+@lru_cache(maxsize=4096, typed=True)
 def _digest_seed(*parts: object) -> int:
     return int(content_digest(*parts)[:8], 16)
 
