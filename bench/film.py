@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
 from pathlib import Path
 
 from bench.measure import takeboard
@@ -24,6 +25,7 @@ def main() -> None:
     quick = parser.parse_args().quick
     with tempfile.TemporaryDirectory(prefix="takeboard-bench-") as name:
         folder = Path(name)
+        _row("reference: ten million additions in Python", _reference())
         _example(folder)
         _thousand(folder, 100 if quick else 1000)
         _nothing_changed(folder, 20 if quick else 200)
@@ -56,6 +58,15 @@ def _nothing_changed(folder: Path, num_shots: int) -> None:
     _row(f"preview {num_shots} shots", first.wall_s, made["seconds"] / first.wall_s)
     again = takeboard("preview", film, "--local", "--json")
     _row(f"preview {num_shots} shots again, nothing changed", again.wall_s)
+
+
+def _reference() -> float:
+    """What the machine is worth at this moment: shared ones differ fourfold within minutes."""
+    started = time.perf_counter()
+    total = 0
+    for number in range(10_000_000):
+        total += number
+    return time.perf_counter() - started
 
 
 def _row(what: str, seconds: float, real_time: float | None = None) -> None:
