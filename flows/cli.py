@@ -72,7 +72,7 @@ Local = Annotated[
 
 @app.command()
 def new(
-    folder: Annotated[Path, typer.Argument(help="Folder to make; must not exist or be empty.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to make; must not exist yet.")],
     template: Annotated[str, typer.Option(help="film, ad or music_video.")] = "film",
     title: Annotated[str, typer.Option(help="Title of the film.")] = "Untitled",
     code: Annotated[str, typer.Option(help="Short code for file names.")] = "FILM",

@@ -235,11 +235,9 @@ def gc_lines(facts: Mapping[str, Any]) -> str:
 
 def schema() -> str:
     """The JSON Schema of the language as text."""
-    import json
+    from storyboards.json_schema import schema_text
 
-    from storyboards.json_schema import storyboard_schema
-
-    return json.dumps(storyboard_schema(), indent=2, ensure_ascii=False) + "\n"
+    return schema_text()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -125,7 +125,7 @@ class CancelledError(TakeboardError):
     exit_code = 130
 
 
-_TODO_BY_ERRNO = {
+_REMEDIES = {
     errno.ENOSPC: "free some disk space and run again: finished takes are kept",
     errno.EDQUOT: "free some of your disk quota and run again: finished takes are kept",
     errno.EROFS: "choose a folder that can be written with --out or TAKEBOARD_STORE",
@@ -143,5 +143,5 @@ def translate_os_errors(
         yield
     except OSError as os_error:
         reason = (os_error.strerror or str(os_error)).lower()
-        todo = _TODO_BY_ERRNO.get(os_error.errno or 0, "")
+        todo = _REMEDIES.get(os_error.errno or 0, "")
         raise error(f"cannot {what}: {reason}", where=str(where), todo=todo) from os_error
