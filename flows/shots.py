@@ -9,7 +9,8 @@ from flows.pool import Outcome, Work, run_all
 from generator.backends.base import RenderTools
 from generator.backends.registry import backend_named
 from generator.plan import Plan, ShotJob
-from generator.takes import Take, TakeStore, render_take, tools_for
+from generator.rendering import render_take, tools_for
+from generator.takes import Take, TakeStore
 from media.errors import RenderError, StoreError, TakeboardError
 
 __all__ = ["render_shots"]

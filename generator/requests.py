@@ -28,9 +28,9 @@ from generator.backends.base import (
 )
 from generator.keys import content_digest
 from generator.prompts import negative_prompt, write_prompt
-from media.sound import sound_seconds
 from media.timebase import seconds_to_frames
 from storyboards.film import Asset, Film, Shot, SpokenLine, film_shots
+from storyboards.references import recording_seconds
 from storyboards.speech_length import estimate_speech_s
 
 __all__ = ["FOOTAGE", "Raster", "assets_for", "raster_of", "request_for", "seed_for"]
@@ -213,7 +213,7 @@ def _span(line: SpokenLine, film: Film, target: Raster, num_frames: int) -> tupl
     """First frame of the line and the frame after its last, held to the shot."""
     recording = line.audio.get(film.lang)
     if recording is not None:
-        length_s = sound_seconds(recording.path)
+        length_s = recording_seconds(recording)
     else:
         length_s = estimate_speech_s(line.text[film.lang], film.lang, line.delivery)
     start = min(target.frames(line.start_frame, film.fps), num_frames)

@@ -1,40 +1,23 @@
-"""Takes: rendered into the store once, found there ever after."""
+"""Takes: what is in the store, and what it has cost."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from generator.backends.base import (
-    Backend,
-    Frames,
-    Rendered,
-    RenderRequest,
-    RenderTools,
-    TakeMedia,
-)
+from generator.backends.base import TakeMedia
 from generator.history import remember_keys, shot_keys
-from generator.keys import KEY_ENCODING, canonical
-from generator.plan import Plan, ShotJob
-from generator.requests import assets_for
-from media.errors import CancelledError, RenderError, TakeboardError
-from media.files import sha256_file
-from media.sound import write_sound
+from generator.plan import Plan
 from media.store import ContentStore, Entry
-from media.video import MEZZANINE, write_video
 from storyboards.film import Film
 
-__all__ = ["Take", "TakeStore", "record_plan", "render_take", "spent_usd", "tools_for"]
+__all__ = ["PICTURE", "SOUND", "Take", "TakeStore", "record_plan", "spent_usd"]
 
 PICTURE = "picture.mp4"
 SOUND = "sound.wav"
-_MOST_FRAMES_A_CHUNK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +31,21 @@ class Take:
     fps: Fraction
     size: tuple[int, int]
     manifest: Mapping[str, Any]
+
+    @staticmethod
+    def of(entry: Entry) -> Take:
+        """The take that an entry of the store holds."""
+        details = entry.details
+        width, height = details["size"]
+        return Take(
+            key=entry.key,
+            picture=entry.files[PICTURE],
+            sound=entry.files.get(SOUND),
+            num_frames=int(details["num_frames"]),
+            fps=Fraction(details["fps"]),
+            size=(int(width), int(height)),
+            manifest=details,
+        )
 
     @property
     def media(self) -> TakeMedia:
@@ -64,51 +62,7 @@ class TakeStore:
     def find(self, key: str, *, verify: bool = True) -> Take | None:
         """The take, or None when it is absent or damaged."""
         entry = self.entries.find(key, verify=verify)
-        return None if entry is None else _take(entry)
-
-
-def render_take(job: ShotJob, backend: Backend, store: TakeStore, tools: RenderTools) -> Take:
-    """The job's take, rendered when it is not in the store.
-
-    RenderError and RefusalError name the shot and the take. Cancelled or failed, it leaves
-    nothing behind.
-    """
-
-    def build(folder: Path) -> Mapping[str, Any]:
-        return _render_into(folder, job, backend, tools)
-
-    try:
-        return _take(store.entries.make(job.key, build, should_stop=tools.should_stop))
-    except RenderError as error:
-        if error.where.startswith(_where(job)):
-            raise
-        where = f"{_where(job)}, {error.where}" if error.where else _where(job)
-        raise type(error)(error.what, where=where, todo=error.todo) from error
-
-
-def tools_for(job: ShotJob, film: Film, store: TakeStore, tools: RenderTools) -> RenderTools:
-    """`tools` with the files and the take that the job names, verified."""
-    digests = _named_files(job.request)
-    known = assets_for(film)
-    assets: dict[str, Path] = {}
-    for digest in digests:
-        path = known.get(digest)
-        if path is None or not path.is_file() or sha256_file(path) != digest:
-            raise RenderError(
-                f"{path.name if path else 'a file'} has changed since the plan was made",
-                where=_where(job),
-                todo="run again",
-            )
-        assets[digest] = path
-    takes: dict[str, TakeMedia] = {}
-    if job.waits_for:
-        parent = store.find(job.waits_for)
-        if parent is None:
-            raise RenderError(
-                "the take that it goes on from has not been rendered", where=_where(job)
-            )
-        takes[job.waits_for] = parent.media
-    return RenderTools(assets, takes, tools.should_stop, tools.on_step)
+        return None if entry is None else Take.of(entry)
 
 
 def record_plan(plan: Plan, store: TakeStore) -> None:
@@ -122,120 +76,3 @@ def spent_usd(film: Film, store: TakeStore) -> float:
     keys = {key for keys in shot_keys(store.entries, film).values() for key in keys}
     found = (store.entries.find(key, verify=False) for key in keys if store.entries.peek(key))
     return sum(float(entry.details.get("cost_usd", 0.0)) for entry in found if entry)
-
-
-def _take(entry: Entry) -> Take:
-    details = entry.details
-    width, height = details["size"]
-    return Take(
-        key=entry.key,
-        picture=entry.files[PICTURE],
-        sound=entry.files.get(SOUND),
-        num_frames=int(details["num_frames"]),
-        fps=Fraction(details["fps"]),
-        size=(int(width), int(height)),
-        manifest=details,
-    )
-
-
-def _where(job: ShotJob) -> str:
-    return f"{job.shot_id} take {job.take}"
-
-
-def _named_files(request: RenderRequest) -> set[str]:
-    named = {reference.sha256 for reference in request.references}
-    named |= {key.sha256 for key in request.key_pictures}
-    named |= {area.mask_sha256 for area in request.motion}
-    named |= {lora.sha256 for lora in request.loras}
-    named |= {placement.sha256 for placement in request.description.placements}
-    named.add(request.audio_sha256)
-    if request.edit is not None:
-        named.add(request.edit.mask_sha256)
-    return named - {""}
-
-
-def _render_into(
-    folder: Path, job: ShotJob, backend: Backend, tools: RenderTools
-) -> Mapping[str, Any]:
-    """Render into `folder` and return the manifest's details."""
-    if tools.should_stop():
-        raise CancelledError("cancelled before the take was begun", where=_where(job))
-    started = time.monotonic()
-    try:
-        rendered = backend.render(job.request, tools)
-        _require_as_planned(job, rendered)
-        made = write_video(
-            folder / PICTURE,
-            _checked(rendered, job, tools),
-            size=rendered.size,
-            fps=rendered.fps,
-            encoding=MEZZANINE,
-            should_stop=tools.should_stop,
-        )
-        audio = rendered.audio()
-    except (TakeboardError, OSError):
-        raise
-    except Exception as error:
-        raise RenderError(
-            f"{backend.id} failed: {type(error).__name__}: {error}", where=_where(job)
-        ) from error
-    if made != rendered.num_frames:
-        raise RenderError(f"expected {rendered.num_frames} frames, got {made}", where=_where(job))
-    if audio is not None:
-        write_sound(folder / SOUND, audio)
-    return _details(job, backend, rendered, time.monotonic() - started)
-
-
-def _require_as_planned(job: ShotJob, rendered: Rendered) -> None:
-    asked = (job.request.size, job.request.fps, job.request.num_frames)
-    got = (rendered.size, rendered.fps, rendered.num_frames)
-    if asked != got:
-        words = [f"{n} frames of {w}x{h} at {fps} fps" for (w, h), fps, n in (asked, got)]
-        raise RenderError(f"expected {words[0]}, got {words[1]}", where=_where(job))
-
-
-def _checked(rendered: Rendered, job: ShotJob, tools: RenderTools) -> Iterator[Frames]:
-    """The chunks, each found to be what the contract says."""
-    width, height = rendered.size
-    seen = 0
-    for chunk in rendered.frames:
-        good = (
-            isinstance(chunk, np.ndarray)
-            and chunk.dtype == np.uint8
-            and chunk.ndim == 4
-            and chunk.shape[1:] == (height, width, 3)
-            and 1 <= len(chunk) <= _MOST_FRAMES_A_CHUNK
-        )
-        seen += len(chunk) if good else 0
-        if not good or seen > rendered.num_frames:
-            shape = getattr(chunk, "shape", type(chunk).__name__)
-            raise RenderError(
-                f"expected chunks of 1 to {_MOST_FRAMES_A_CHUNK} frames ({height}, {width}, 3) "
-                f"uint8 and {rendered.num_frames} frames in all, got {shape} "
-                f"{getattr(chunk, 'dtype', '')} after {seen} frames",
-                where=_where(job),
-            )
-        yield chunk
-        tools.on_step(seen, rendered.num_frames)
-
-
-def _details(
-    job: ShotJob, backend: Backend, rendered: Rendered, render_s: float
-) -> Mapping[str, Any]:
-    return {
-        "encoding": KEY_ENCODING,
-        "backend": backend.id,
-        "revision": backend.revision,
-        "request": canonical(job.request),
-        "size": list(rendered.size),
-        "fps": str(rendered.fps),
-        "num_frames": rendered.num_frames,
-        "seed": rendered.seed,
-        "model_revision": rendered.revision,
-        "versions": dict(rendered.versions),
-        "licence": rendered.licence,
-        "cost_usd": float(rendered.cost_usd),
-        "render_s": round(render_s, 3),
-        "peak_memory_mb": round(float(rendered.peak_memory_mb()), 1),
-        "warnings": list(rendered.warnings),
-    }

@@ -56,14 +56,19 @@ def image_size(path: Path) -> tuple[int, int]:
 
 
 def check_image(path: Path) -> str | None:
-    """None when the whole picture can be decoded, else what is wrong with it.
+    """None when the whole picture is sound, else what is wrong with it.
 
-    A JPEG is decoded at an eighth of its size: all of its data is still read.
+    All of its data is read. A PNG carries checksums of its own, and checking them takes a
+    hundredth of the time that its pixels would; a JPEG is decoded at an eighth of its size,
+    anything else whole.
     """
     try:
         with _opened(path, MAX_PIXELS) as image:
-            image.draft("RGB", (image.width // 8, image.height // 8))
-            image.load()
+            if image.format == "PNG":
+                image.verify()
+            else:
+                image.draft("RGB", (image.width // 8, image.height // 8))
+                image.load()
     except MediaError as error:
         return error.what
     return None

@@ -10,18 +10,19 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from media.errors import TakeboardError
 from media.files import sha256_file
 from media.image import check_image
-from media.probe import MediaFile, probe
-from media.sound import sound_seconds
 from storyboards.fields import did_you_mean
 from storyboards.film import Asset
 from storyboards.marks import Loc, Problems
+
+if TYPE_CHECKING:
+    from media.probe import MediaFile
 
 __all__ = ["Kind", "References", "clip_facts", "recording_seconds"]
 
@@ -122,7 +123,7 @@ def _wrong_with(path: Path, status: os.stat_result, kind: Kind) -> str | None:
 
 
 @lru_cache(maxsize=16384)
-def _wrong_inside(path: str, kind: Kind, _size: int, _mtime_ns: int) -> str | None:
+def _wrong_inside(path: str, kind: Kind, size: int, mtime_ns: int) -> str | None:
     """What is wrong with the content; remembered while size and time of the file stay."""
     try:
         if kind == "image":
@@ -134,8 +135,9 @@ def _wrong_inside(path: str, kind: Kind, _size: int, _mtime_ns: int) -> str | No
         if kind == "table":
             return None
         if kind == "sound":
-            return None if sound_seconds(Path(path)) > 0 else "it lasts no time"
-        return None if probe(Path(path)).num_frames > 0 else "there is no moving picture in it"
+            return None if _recording_seconds(path, size, mtime_ns) > 0 else "it lasts no time"
+        moves = _clip_facts(path, size, mtime_ns).num_frames > 0
+        return None if moves else "there is no moving picture in it"
     except TakeboardError as error:
         return error.what
     except OSError as error:
@@ -150,6 +152,9 @@ def recording_seconds(asset: Asset) -> Fraction:
 
 @lru_cache(maxsize=16384)
 def _recording_seconds(path: str, _size: int, _mtime_ns: int) -> Fraction:
+    # libav takes a tenth of a second to load, and most storyboards name no recordings or clips.
+    from media.sound import sound_seconds
+
     return sound_seconds(Path(path))
 
 
@@ -161,6 +166,8 @@ def clip_facts(asset: Asset) -> MediaFile:
 
 @lru_cache(maxsize=16384)
 def _clip_facts(path: str, _size: int, _mtime_ns: int) -> MediaFile:
+    from media.probe import probe
+
     return probe(Path(path))
 
 

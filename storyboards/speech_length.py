@@ -94,6 +94,7 @@ def delivery_rate(delivery: str) -> Fraction:
     return min(max(rate, Fraction(7, 10)), Fraction(14, 10))
 
 
+@lru_cache(maxsize=8192)
 def _word_s(word: str, language: str) -> Fraction:
     syllable_s = _SYLLABLE_S.get(language, _OTHER_SYLLABLE_S)
     syllables = Fraction(0)

@@ -12,7 +12,8 @@ import pytest
 
 from generator.backends.base import Frames, RenderRequest, RenderTools
 from generator.plan import Plan, plan_shots
-from generator.takes import TakeStore, record_plan, render_take, spent_usd, tools_for
+from generator.rendering import render_take, tools_for
+from generator.takes import TakeStore, record_plan, spent_usd
 from media.errors import CancelledError, MediaError, RenderError
 from media.files import sha256_file
 from media.probe import probe

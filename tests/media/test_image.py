@@ -86,9 +86,22 @@ def test_a_picture_cut_short_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     write_image(path, noise)
-    path.write_bytes(path.read_bytes()[:4000])
-    assert "damaged" in (check_image(path) or "")
+    whole = path.read_bytes()
+    for kept in (400, 4000, len(whole) - 12):
+        path.write_bytes(whole[:kept])
+        assert "damaged" in (check_image(path) or ""), kept
     assert check_image(tmp_path / "none.png") == "there is no such file"
+
+
+@pytest.mark.parametrize("at", [60, 2000, 9000])
+def test_one_wrong_bit_in_a_png_is_damage(tmp_path: Path, at: int) -> None:
+    path = tmp_path / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    write_image(path, noise)
+    damaged = bytearray(path.read_bytes())
+    damaged[at] ^= 0x10
+    path.write_bytes(damaged)
+    assert "damaged" in (check_image(path) or "")
 
 
 def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
