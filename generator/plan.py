@@ -252,15 +252,21 @@ class _Desk:
     def _best_fit(
         self, shot: Shot, parent_key: str, passed: list[Loss]
     ) -> tuple[Backend, Snapped] | None:
-        """The backend that loses least; of equals the cheapest, then the first."""
+        """The backend that loses least; of equals the cheapest, then the first.
+
+        Backends that this machine is not set up for are passed over, and one that stands in for
+        the real thing is taken only where nothing else is left.
+        """
         found: list[tuple[tuple[float, ...], Backend, Snapped]] = []
         for order, name in enumerate(self.backends):
-            if name == FOOTAGE:
+            if name == FOOTAGE or self.backends[name].unready:
                 continue
             fits = self._snap(shot, name, parent_key, passed)
             if fits is not None:
                 quote = fits[0].quote(fits[1].request)
-                rank = (len(fits[1].losses), quote.usd, quote.gpu_seconds, order)
+                stand_in = fits[0].capabilities.stand_in
+                losses = len(fits[1].losses)
+                rank = (float(stand_in), losses, quote.usd, quote.gpu_seconds, order)
                 found.append((rank, *fits))
         if not found:
             return None

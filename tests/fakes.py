@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -37,7 +37,9 @@ class FakeBackend:
     frame_step: int = 1
     refuses: str = ""
     loses: tuple[str, ...] = ()
+    unready: str = ""
     renders: list[str] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -53,6 +55,9 @@ class FakeBackend:
 
     def quote(self, request: RenderRequest) -> Quote:
         return Quote(self.usd, self.gpu_seconds, 0.1)
+
+    def prepare(self, requests: Sequence[RenderRequest], tools: RenderTools) -> None:
+        self.prepared += [request.prompt for request in requests]
 
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
         self.renders.append(request.prompt)

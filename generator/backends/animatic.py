@@ -50,6 +50,7 @@ _CAPABILITIES = Capabilities(
     licence=Licence("Apache-2.0"),
     usd_per_second=0.0,
     gpu_seconds_per_second=0.0,
+    stand_in=True,
 )
 _UNUSED_ROLES = {
     "style": ("look.refs", "the animatic grades from the look's words, not from style pictures"),
@@ -66,6 +67,7 @@ class Animatic:
     id: str = "animatic"
     revision: str = "2"
     capabilities: Capabilities = field(default=_CAPABILITIES, repr=False)
+    unready: str = ""
 
     def snap(self, request: RenderRequest) -> Snapped:
         """The request that can be drawn, and by name whatever of it is not."""
@@ -105,6 +107,9 @@ class Animatic:
         """Seconds of one core: measured at 1280x720, in proportion to the pixels."""
         share = request.size[0] * request.size[1] / (1280 * 720)
         return Quote(cpu_seconds=round((0.4 + request.num_frames / 75) * max(share, 0.05), 3))
+
+    def prepare(self, requests: Sequence[RenderRequest], tools: RenderTools) -> None:
+        """Shots share nothing that would be worth drawing once."""
 
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
         """Start drawing. Missing files are said now; the scene is built with the first chunk."""

@@ -6,11 +6,14 @@ nothing and are pure: the same request gives the same answer. Arrays:
 
 - pictures: `(frames, height, width, 3) uint8 RGB`, at most 16 frames a chunk
 - sound: `(channels, samples) float32 in [-1, 1]` at `SAMPLE_RATE`
+
+A take may come in another size, at another rate and with more frames than the film needs: snap
+says so in the request, and `generator/finish.py` conforms what was made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -110,6 +113,8 @@ class ContinueFrom:
     take_key: str
     mode: Literal["shared_keyframe", "extend"]
     tail_frames: int
+    """Frames of the earlier take, from its end, that the model is given. They are not made again:
+    the take's first frame is the one after them (for `shared_keyframe` it is the last of them)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,8 @@ class Licence:
     revenue_cap_usd: int | None = None
     excluded_territories: tuple[str, ...] = ()
     needs_acknowledgement: bool = False
+    """True: `snap` refuses until the machine's models file acknowledges it by id."""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +213,7 @@ class Capabilities:
     native_audio: bool
     audio_rate: int
     frame_rule: FrameRule
+    """Of one call of the model. With an `extension`, longer takes are made in segments."""
     size_multiple: int
     max_size: tuple[int, int]
     fps: tuple[Fraction, ...]
@@ -220,6 +228,10 @@ class Capabilities:
     """Rough cost of one second of film at 720p, for the quote; 0 on a CPU backend."""
     retired_on: str = ""
     """ISO date after which the model is gone."""
+    stand_in: bool = False
+    """It stands in for the real thing: `auto` takes it only where nothing else will do."""
+    max_take_s: int = 0
+    """Longest take in seconds, segments joined; 0: what the frame rule says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +268,10 @@ class TakeMedia:
     picture: Path
     sound: Path | None
     num_frames: int
+    tail: Frames | None = None
+    """Its last frames as they were made, while they are still at hand; else read the picture."""
+    tail_sound: np.ndarray | None = None
+    """The sound under them, `(channels, samples) float32` at SAMPLE_RATE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,11 +285,17 @@ class RenderTools:
     should_stop: Callable[[], bool] = lambda: False
     """Asked at every step; true: raise CancelledError."""
     on_step: Callable[[int, int], None] = lambda done, total: None
+    cache: Path | None = None
+    """Root of the store: what is worth keeping between phases goes there. None: keep nothing."""
 
 
 @dataclass(slots=True)
 class Rendered:
-    """What came back. `frames` is consumed once, as it is made; the rest is final after that."""
+    """What came back. `frames` is consumed once, as it is made; the rest is final after that.
+
+    A backend that needs a device alone (denoising) is done with that when `render` returns; what
+    is left to `frames` (decoding) may run beside the next shot's `render`.
+    """
 
     frames: Iterator[Frames]
     num_frames: int
@@ -306,11 +328,24 @@ class Backend(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
+    @property
+    def unready(self) -> str:
+        """Why it cannot render on this machine as it is set up, and what to do; empty: it can.
+
+        `auto` passes over a backend that is not ready; `snap` refuses with these words.
+        """
+
     def snap(self, request: RenderRequest) -> Snapped:
         """The nearest request it can make. Raises RefusalError when there is none."""
 
     def quote(self, request: RenderRequest) -> Quote:
         """The cost of a snapped request."""
+
+    def prepare(self, requests: Sequence[RenderRequest], tools: RenderTools) -> None:
+        """Do at once what many takes share, such as encoding all prompts; called before `render`.
+
+        Only an economy: `render` does whatever was not prepared.
+        """
 
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
         """Start making the take. Raises RenderError, RefusalError or CancelledError."""

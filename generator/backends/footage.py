@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -43,6 +43,7 @@ class FootageBackend:
 
     id = "footage"
     revision = "1"
+    unready = ""
     capabilities = Capabilities(
         tasks=frozenset({"references"}),
         max_references={"video": 1},
@@ -83,6 +84,9 @@ class FootageBackend:
         """Decoding and scaling: some milliseconds a frame at 720p on one core."""
         pixels = request.size[0] * request.size[1] * request.num_frames
         return Quote(cpu_seconds=pixels / 1e8)
+
+    def prepare(self, requests: Sequence[RenderRequest], tools: RenderTools) -> None:
+        """Clips share nothing."""
 
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
         """The clip's frames, each the one that was on screen at its time in the take."""
