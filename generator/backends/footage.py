@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -22,20 +21,15 @@ from generator.backends.base import (
     RenderTools,
     Snapped,
 )
-from media.colour import frame_to_rgb
-from media.errors import CancelledError, RefusalError, RenderError
-from media.probe import open_media, probe
+from media.conform import frames_at_rate
+from media.errors import CancelledError, MediaError, RefusalError, RenderError
+from media.probe import probe
 from media.sound import read_sound
 from media.timebase import SAMPLE_RATE, samples_at
 
 __all__ = ["FootageBackend"]
 
 _CHUNK_FRAMES = 16
-_LATE_S = Fraction(1, 1000)
-"""A frame counts as shown this much before its time: containers round times to 1/1000 s."""
-
-_MOST_HELD_FRAMES = 2
-"""A clip may end this many frames early, by the rounding of its length; the last one is held."""
 
 
 class FootageBackend:
@@ -120,73 +114,25 @@ def _chunks(request: RenderRequest, clip: Path, tools: RenderTools) -> Iterator[
 
 def _at_rate(request: RenderRequest, clip: Path) -> Iterator[np.ndarray]:
     """`num_frames` frames at the request's rate, `(height, width, 3) uint8 RGB` each."""
-    times = ((_start_frame(request) + index) / request.fps for index in range(request.num_frames))
-    wanted = next(times)
-    shown: np.ndarray | None = None
-    made = 0
-    for time_s, picture in _decoded(clip, wanted):
-        while shown is not None and time_s > wanted + _LATE_S:
-            yield shown
-            made += 1
-            if made == request.num_frames:
-                return
-            wanted = next(times)
-        shown = _fitted(picture, request)
-    # The last frame stays on screen for its own length, and a little for rounding.
-    missing = request.num_frames - made
-    own = probe(clip).fps or request.fps
-    if shown is None or missing > max(1, round(request.fps / own)) + _MOST_HELD_FRAMES:
-        raise RenderError(
-            f"the clip ends {missing} frames before the shot does",
-            where=clip.name,
-            todo="shorten the shot, or let the source start earlier",
+    try:
+        yield from frames_at_rate(
+            clip,
+            fps=request.fps,
+            start_s=_start_frame(request) / request.fps,
+            num_frames=request.num_frames,
+            size=request.size,
+            fit="pad" if dict(request.options).get("fit") == "pad" else "crop",
         )
-    for _ in range(missing):
-        yield shown
+    except MediaError as error:
+        raise RenderError(
+            error.what,
+            where=clip.name,
+            todo=error.todo or "shorten the shot, or let the source start earlier",
+        ) from error
 
 
 def _start_frame(request: RenderRequest) -> int:
     return int(dict(request.options).get("start_frame", 0))
-
-
-def _decoded(clip: Path, start_s: Fraction) -> Iterator[tuple[Fraction, np.ndarray]]:
-    """Time after the clip's first frame, and the upright frame, from a little before `start_s`."""
-    with open_media(clip) as container:
-        if not container.streams.video:
-            raise RenderError("expected a picture, found sound alone", where=clip.name)
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        time_base = Fraction(stream.time_base or 1)
-        origin = stream.start_time or 0
-        if start_s > 0:
-            container.seek(origin + int(start_s / time_base), stream=stream)
-        for frame in container.decode(stream):
-            if frame.pts is None:
-                continue
-            turns = round(frame.rotation / 90) % 4
-            yield (frame.pts - origin) * time_base, np.rot90(frame_to_rgb(frame), turns)
-
-
-def _fitted(picture: np.ndarray, request: RenderRequest) -> np.ndarray:
-    """Scaled to fill the raster and cropped, or to lie inside it on black."""
-    width, height = request.size
-    have_height, have_width = picture.shape[:2]
-    ratios = (width / have_width, height / have_height)
-    pad = dict(request.options).get("fit") == "pad"
-    scale = min(ratios) if pad else max(ratios)
-    scaled_width = max(1, round(have_width * scale))
-    scaled_height = max(1, round(have_height * scale))
-    shrink = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    scaled = cv2.resize(
-        np.ascontiguousarray(picture), (scaled_width, scaled_height), interpolation=shrink
-    )
-    left, top = (width - scaled_width) // 2, (height - scaled_height) // 2
-    if not pad:
-        cropped: np.ndarray = scaled[-top : -top + height, -left : -left + width]
-        return cropped
-    framed = np.zeros((height, width, 3), np.uint8)
-    framed[top : top + scaled_height, left : left + scaled_width] = scaled
-    return framed
 
 
 def _sound(request: RenderRequest, clip: Path) -> np.ndarray | None:
