@@ -1,13 +1,16 @@
 """Run pieces of work a few at a time, each as soon as what it needs is there.
 
-One failure does not stop the rest: what needs the failed piece is left out, everything else is
-finished and kept. Ctrl-C sets `stop`; pieces under way see it at their next step.
+Pieces go in lanes, each with a limit of its own, so that drawing on the CPU, a GPU and a far away
+service never wait for each other. One failure does not stop the rest: what needs the failed piece
+is left out, everything else is finished and kept. Ctrl-C sets `stop`; pieces under way see it at
+their next step.
 """
 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable, Mapping
+import heapq
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from threading import Event
@@ -15,9 +18,12 @@ from typing import Generic, TypeVar
 
 from media.errors import CancelledError, TakeboardError
 
-__all__ = ["Outcome", "Work", "run_all"]
+__all__ = ["CPU", "Outcome", "Work", "run_all"]
 
 T = TypeVar("T")
+
+CPU = "cpu"
+"""The lane of whatever names none; its limit is `jobs`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,12 @@ class Work(Generic[T]):
 
     run: Callable[[], T]
     needs: tuple[str, ...] = ()
+    lane: str = CPU
+    setup: str = ""
+    """What must be loaded for it. While pieces of one setup run or are about to become ready, a
+    lane starts none of another: a model that is put away and fetched again costs minutes."""
+    optional: bool = False
+    """Done only while there is other work: what has not begun when that ends is dropped."""
 
 
 @dataclass(slots=True)
@@ -37,27 +49,30 @@ class Outcome(Generic[T]):
     left_out: dict[str, str] = field(default_factory=dict)
 
 
-def run_all(work: Mapping[str, Work[T]], *, jobs: int, stop: Event) -> Outcome[T]:
-    """Run everything, at most `jobs` at a time. Raises CancelledError once `stop` is set.
+def run_all(
+    work: Mapping[str, Work[T]], *, jobs: int, stop: Event, lanes: Mapping[str, int] | None = None
+) -> Outcome[T]:
+    """Run everything, at most `jobs` at a time, and in other lanes as many as `lanes` says.
 
-    Errors that are no TakeboardError are defects: they set `stop` and rise as they are.
+    In a lane, pieces that are ready start in the order of `work`, one setup after the other,
+    and optional ones when no other is ready. Raises CancelledError once `stop` is set. Errors
+    that are no TakeboardError are defects: they set `stop` and rise as they are.
     """
-    outcome: Outcome[T] = Outcome()
-    waiting = dict(work)
+    limits = {CPU: jobs, **(lanes or {})}
+    board = _Board(work, limits)
     running: dict[Future[T], str] = {}
-    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix="takeboard") as pool:
+    with ThreadPoolExecutor(sum(limits.values()), thread_name_prefix="takeboard") as pool:
         try:
-            while waiting or running:
-                _leave_out(waiting, outcome)
-                for name in _ready(waiting, outcome)[: jobs - len(running)]:
+            while board.goes_on:
+                for name in board.start():
                     context = contextvars.copy_context()
-                    running[pool.submit(context.run, waiting.pop(name).run)] = name
+                    running[pool.submit(context.run, work[name].run)] = name
                 if not running:
                     break
                 # The time limit lets the main thread see a signal even where a wait blocks it.
                 finished, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    _collect(running.pop(future), future, outcome)
+                    board.end(running.pop(future), future)
                 if stop.is_set():
                     raise _cancelled()
         except BaseException:
@@ -65,38 +80,122 @@ def run_all(work: Mapping[str, Work[T]], *, jobs: int, stop: Event) -> Outcome[T
             for future in running:
                 future.cancel()
             raise
-    if waiting:
+    if waiting := board.required:
         raise ValueError(f"work needs what is not there, or itself: {', '.join(waiting)}")
-    return outcome
+    return board.outcome
 
 
-def _leave_out(waiting: dict[str, Work[T]], outcome: Outcome[T]) -> None:
-    lost = outcome.failed.keys() | outcome.left_out.keys()
-    while missing := {
-        name: need for name, piece in waiting.items() for need in piece.needs if need in lost
-    }:
-        for name, need in missing.items():
-            outcome.left_out[name] = need
-            del waiting[name]
-        lost = outcome.failed.keys() | outcome.left_out.keys()
+class _Board(Generic[T]):
+    """Which pieces wait, are ready and run. Every piece is looked at a few times, however many."""
 
+    def __init__(self, work: Mapping[str, Work[T]], limits: Mapping[str, int]) -> None:
+        self.outcome: Outcome[T] = Outcome()
+        self.required = {name: None for name, piece in work.items() if not piece.optional}
+        self._work, self._limits = work, limits
+        self._order = {name: place for place, name in enumerate(work)}
+        self._unmet = {name: set(piece.needs) for name, piece in work.items()}
+        self._needed_by: dict[str, list[str]] = {}
+        self._running: dict[str, str] = {}
+        """Lane by the name of each piece that is under way."""
+        self._warm: dict[str, str] = {}
+        """Setup by lane: what is still loaded there."""
+        self._ready: dict[tuple[str, str], list[tuple[bool, int, str]]] = {}
+        """Heaps by lane and setup."""
+        self._blocked: dict[tuple[str, str], dict[str, None]] = {}
+        """Names by lane and setup."""
+        for name, unmet in self._unmet.items():
+            for need in unmet:
+                self._needed_by.setdefault(need, []).append(name)
+            if unmet:
+                self._blocked.setdefault(self._place(name), {})[name] = None
+            else:
+                self._make_ready(name)
 
-def _ready(waiting: Mapping[str, Work[T]], outcome: Outcome[T]) -> list[str]:
-    return [
-        name for name, piece in waiting.items() if all(need in outcome.done for need in piece.needs)
-    ]
+    @property
+    def goes_on(self) -> bool:
+        """Whether anything is left that must be done, or is under way."""
+        return bool(self.required or self._running)
 
+    def start(self) -> Iterator[str]:
+        """Names of the pieces to begin now; each counts as running from here on."""
+        for lane, limit in self._limits.items():
+            free = limit - sum(one == lane for one in self._running.values())
+            while free > 0 and (name := self._next(lane)):
+                self._running[name] = lane
+                free -= 1
+                yield name
 
-def _collect(name: str, future: Future[T], outcome: Outcome[T]) -> None:
-    error = future.exception()
-    if error is None:
-        outcome.done[name] = future.result()
-    elif isinstance(error, CancelledError):
-        raise _cancelled() from error
-    elif isinstance(error, TakeboardError):
-        outcome.failed[name] = error
-    else:
-        raise error
+    def end(self, name: str, future: Future[T]) -> None:
+        """Take down what came of a piece. Raises CancelledError, and defects as they are."""
+        del self._running[name]
+        self.required.pop(name, None)
+        error = future.exception()
+        if error is None:
+            self.outcome.done[name] = future.result()
+            self._meet(name)
+        elif isinstance(error, CancelledError):
+            raise _cancelled() from error
+        elif isinstance(error, TakeboardError):
+            self.outcome.failed[name] = error
+            self._leave_out(name)
+        else:
+            raise error
+
+    def _place(self, name: str) -> tuple[str, str]:
+        return self._work[name].lane, self._work[name].setup
+
+    def _make_ready(self, name: str) -> None:
+        entry = (self._work[name].optional, self._order[name], name)
+        heapq.heappush(self._ready.setdefault(self._place(name), []), entry)
+
+    def _next(self, lane: str) -> str:
+        """The piece to begin in `lane`, no longer among the ready; empty: none may begin."""
+        if not self.required:
+            return ""  # optional pieces that have not begun are dropped
+        in_use = {self._place(name) for name, where in self._running.items() if where == lane}
+        in_use = in_use or {(lane, self._warm.get(lane, ""))}
+        heaps = [self._ready[place] for place in in_use if self._ready.get(place)]
+        if not heaps:
+            if any(self._expects(place) for place in in_use):
+                return ""
+            heaps = [heap for place, heap in self._ready.items() if heap and place[0] == lane]
+        if not heaps:
+            return ""
+        name = heapq.heappop(min(heaps, key=lambda heap: heap[0]))[2]
+        self._warm[lane] = self._work[name].setup
+        return name
+
+    def _expects(self, place: tuple[str, str]) -> bool:
+        """Whether a piece of this setup becomes ready by what is under way in its lane."""
+        if not place[1]:
+            return False
+        under_way = {name for name, lane in self._running.items() if lane == place[0]}
+        return any(self._unmet[name] <= under_way for name in self._blocked.get(place, ()))
+
+    def _meet(self, need: str) -> None:
+        for name in self._needed_by.get(need, ()):
+            self._unmet[name].discard(need)
+            if not self._unmet[name] and self._unblock(name):
+                self._make_ready(name)
+
+    def _leave_out(self, lost: str) -> None:
+        """Everything that needs the lost piece, over any number of steps."""
+        found = [lost]
+        while found:
+            need = found.pop()
+            for name in self._needed_by.get(need, ()):
+                if self._unblock(name):
+                    self.outcome.left_out[name] = need
+                    self.required.pop(name, None)
+                    found.append(name)
+
+    def _unblock(self, name: str) -> bool:
+        """True when it was blocked until now."""
+        blocked = self._blocked.get(self._place(name), {})
+        if name not in blocked:
+            return False
+        del blocked[name]
+        return True
 
 
 def _cancelled() -> CancelledError:

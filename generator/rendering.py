@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from media.sound import write_sound
 from media.video import MEZZANINE, write_video
 from storyboards.film import Film
 
-__all__ = ["render_take", "tools_for"]
+__all__ = ["prepare_takes", "render_take", "tools_for"]
 
 _MOST_FRAMES_A_CHUNK = 16
 
@@ -53,18 +54,7 @@ def render_take(job: ShotJob, backend: Backend, store: TakeStore, tools: RenderT
 
 def tools_for(job: ShotJob, film: Film, store: TakeStore, tools: RenderTools) -> RenderTools:
     """`tools` with the files and the take that the job names, verified."""
-    digests = _named_files(job.request)
-    known = assets_for(film)
-    assets: dict[str, Path] = {}
-    for digest in digests:
-        path = known.get(digest)
-        if path is None or not path.is_file() or sha256_file(path) != digest:
-            raise RenderError(
-                f"{path.name if path else 'a file'} has changed since the plan was made",
-                where=_where(job),
-                todo="run again",
-            )
-        assets[digest] = path
+    assets = _verified(job, assets_for(film))
     takes: dict[str, TakeMedia] = {}
     if job.waits_for:
         parent = store.find(job.waits_for)
@@ -73,7 +63,42 @@ def tools_for(job: ShotJob, film: Film, store: TakeStore, tools: RenderTools) ->
                 "the take that it goes on from has not been rendered", where=_where(job)
             )
         takes[job.waits_for] = parent.media
-    return RenderTools(assets, takes, tools.should_stop, tools.on_step)
+    return replace(tools, assets=assets, takes=takes, cache=store.entries.root)
+
+
+def prepare_takes(
+    jobs: Sequence[ShotJob], backend: Backend, film: Film, store: TakeStore, tools: RenderTools
+) -> None:
+    """Let the backend do at once what `jobs`, all its own, share.
+
+    It is given their files, but no takes: those that they go on from may not be there yet.
+    RenderError says what went wrong; the jobs can be rendered all the same.
+    """
+    known = assets_for(film)
+    assets = {digest: path for job in jobs for digest, path in _verified(job, known).items()}
+    try:
+        backend.prepare(
+            [job.request for job in jobs], replace(tools, assets=assets, cache=store.entries.root)
+        )
+    except TakeboardError:
+        raise
+    except Exception as error:
+        raise RenderError(f"{type(error).__name__}: {error}", where=backend.id) from error
+
+
+def _verified(job: ShotJob, known: Mapping[str, Path]) -> dict[str, Path]:
+    """The files that the job names, by SHA-256."""
+    assets: dict[str, Path] = {}
+    for digest in _named_files(job.request):
+        path = known.get(digest)
+        if path is None or not path.is_file() or sha256_file(path) != digest:
+            raise RenderError(
+                f"{path.name if path else 'a file'} has changed since the plan was made",
+                where=_where(job),
+                todo="run again",
+            )
+        assets[digest] = path
+    return assets
 
 
 def _where(job: ShotJob) -> str:

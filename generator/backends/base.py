@@ -232,6 +232,8 @@ class Capabilities:
     """It stands in for the real thing: `auto` takes it only where nothing else will do."""
     max_take_s: int = 0
     """Longest take in seconds, segments joined; 0: what the frame rule says."""
+    remote: bool = False
+    """Another machine does the work: this one only asks, waits and fetches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,102 @@ def test_a_failure_leaves_out_only_what_needs_it() -> None:
     assert outcome.left_out == {"c": "b", "d": "c"}
 
 
+class Desk:
+    """Pieces that say when they begin and end, and wait until they are told to go on."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.most: dict[str, int] = {}
+        self._now: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def piece(
+        self, name: str, lane: str, takes_s: float = 0.01, wait_for: threading.Event | None = None
+    ) -> Callable[[], str]:
+        def run() -> str:
+            with self._lock:
+                self.begun.append(name)
+                self._now[lane] = self._now.get(lane, 0) + 1
+                self.most[lane] = max(self.most.get(lane, 0), self._now[lane])
+            if wait_for is not None:
+                assert wait_for.wait(20)
+            time.sleep(takes_s)
+            with self._lock:
+                self._now[lane] -= 1
+            return name
+
+        return run
+
+
+LANES = {"device": 2, "remote": 4}
+
+
+def test_every_lane_has_its_own_limit_and_none_waits_for_another() -> None:
+    desk, drawn = Desk(), threading.Event()
+    last = desk.piece("cpu7", "cpu")
+
+    def draw_last() -> str:
+        name = last()
+        drawn.set()
+        return name
+
+    # What is slow stands first and ends only when the whole CPU lane has been worked off.
+    work = {
+        f"{lane}{n}": Work(desk.piece(f"{lane}{n}", lane, wait_for=drawn), lane=lane)
+        for lane in ("device", "remote")
+        for n in range(6)
+    }
+    work |= {f"cpu{n}": Work(desk.piece(f"cpu{n}", "cpu", 0.05)) for n in range(7)}
+    work["cpu7"] = Work(draw_last, tuple(f"cpu{n}" for n in range(7)))
+    outcome = run_all(work, jobs=3, stop=threading.Event(), lanes=LANES)
+    assert sorted(outcome.done) == sorted(work)
+    assert desk.most == {"device": 2, "remote": 4, "cpu": 3}
+
+
+def test_a_lane_works_one_setup_off_before_it_begins_another() -> None:
+    desk = Desk()
+
+    def piece(name: str, *needs: str) -> Work[str]:
+        return Work(desk.piece(name, "device", 0.03), needs, "device", name[0])
+
+    work = {
+        "a1": piece("a1"), "b1": piece("b1"), "a2": piece("a2", "a1"), "b2": piece("b2"),
+        "a3": piece("a3", "a2"), "a4": piece("a4", "b2"), "a5": piece("a5", "a4"),
+    }  # fmt: skip
+    run_all(work, jobs=1, stop=threading.Event(), lanes=LANES)
+    assert desk.begun[:3] == ["a1", "a2", "a3"], "the second place stays free for a2 and a3"
+    assert sorted(desk.begun[3:5]) == ["b1", "b2"]
+    assert desk.begun[5:] == ["a4", "a5"], "what waits for another setup holds nothing up"
+
+
+def test_what_is_optional_is_done_last_and_dropped_at_the_end() -> None:
+    desk, warm = Desk(), threading.Event()
+
+    def warmed() -> str:
+        warm.set()
+        return "warm0"
+
+    work: dict[str, Work[str]] = {"warm0": Work(warmed, optional=True)}
+    for n in range(1, 9):
+        work[f"warm{n}"] = Work(desk.piece(f"warm{n}", "cpu", 0.2), ("cpu0",), optional=True)
+    work["cpu0"] = Work(desk.piece("cpu0", "cpu"))
+    work["slow"] = Work(desk.piece("slow", "device", 0.3, wait_for=warm), lane="device")
+    outcome = run_all(work, jobs=1, stop=threading.Event(), lanes=LANES)
+    assert desk.begun[0] == "cpu0" or desk.begun[:2] == ["slow", "cpu0"]
+    assert {"warm0", "slow", "cpu0"} <= outcome.done.keys()
+    assert len(outcome.done) < len(work)
+    assert not outcome.left_out
+
+
+def test_a_thousand_pieces_cost_little() -> None:
+    work = {
+        f"{n}": Work(str, (f"{n - 1}",) if n % 5 else (), "device", f"{n % 3}") for n in range(1000)
+    }
+    began = time.process_time()
+    assert len(run_all(work, jobs=2, stop=threading.Event(), lanes=LANES).done) == 1000
+    assert time.process_time() - began < 5
+
+
 def test_stop_ends_the_run_soon_and_starts_nothing_more() -> None:
     stop = threading.Event()
     started: list[int] = []
