@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.measure import Cost, run_command
-from editor.render import encode_landed, render_picture
+from editor.landing import Landing
+from editor.render import encode_spans, render_picture
+from editor.spans import Span
 from editor.timeline import Clip, ClipMedia, Edge, Overlay, Timeline
 from media.ffmpeg import ffmpeg_exe
 from media.store import ContentStore
@@ -90,21 +92,18 @@ def _child(what: str, shots: int, folder: Path, size: tuple[int, int]) -> None:
     store = ContentStore(folder / f"store{shots}", "segments")
     jobs = min(4, os.cpu_count() or 1)
     if what == "landing":
-        for landed in (0, 1):
-            # Neighbours never together: what needs two takes is left to the join.
-            ahead = [
-                _awaited(clip, index % 2 != landed) for index, clip in enumerate(timeline.clips)
-            ]
-            encode_landed(
-                replace(timeline, clips=tuple(ahead)), store, encoding=DELIVERY, jobs=jobs
-            )
+        landing = Landing(timeline)
+        spans = [span for clip in timeline.clips for span in landing.land(clip.shot, clip.media)]
+
+        def encode(span: Span) -> int:
+            return encode_spans([span], timeline, store, encoding=DELIVERY)
+
+        with ThreadPoolExecutor(jobs) as pool:
+            # What needs two takes is left to the join, as if they had landed in one moment.
+            list(pool.map(encode, [span for span in spans if len(span.layers) == 1]))
         return
     report = render_picture(timeline, store, folder / "film.mp4", encoding=DELIVERY, jobs=jobs)
     print(f"{report.encoded} of {report.spans} encoded")
-
-
-def _awaited(clip: Clip, awaited: bool) -> Clip:
-    return replace(clip, media=replace(clip.media, digest="")) if awaited else clip
 
 
 def _timeline(shots: int, folder: Path, size: tuple[int, int]) -> Timeline:

@@ -18,7 +18,7 @@ from storyboards.film import (
     overlap_frames,
 )
 
-__all__ = ["assemble", "assemble_ahead", "slate_lines"]
+__all__ = ["assemble", "require_media", "slate_lines"]
 
 
 def assemble(
@@ -46,7 +46,7 @@ def assemble(
             todo="name shots of this film in the deliverable",
         )
     for shot in cut.shots:
-        _require_media(shot, media.get(shot.id), film)
+        require_media(shot, media.get(shot.id), film)
     overlays = _overlays(film, cut, lang)
     if "burned" in deliverable.captions:
         overlays += _burnt(captions, lang)
@@ -68,29 +68,8 @@ def assemble(
     return timeline
 
 
-def assemble_ahead(
-    film: Film,
-    deliverable: FilmDeliverable,
-    lang: str,
-    media: Mapping[str, ClipMedia],
-    *,
-    slates: Set[str],
-    captions: Sequence[Caption] = (),
-) -> Timeline:
-    """The cut while takes are still being made: stand-ins without a digest where none is yet.
-
-    The edit points are known before the takes, so `encode_landed` can encode each take's pieces
-    as it lands; a dissolve waits for both of its takes.
-    """
-    shots = cut_of(film, deliverable.shots).shots
-    stand_ins = {
-        shot.id: ClipMedia(film.path, "", shot.num_frames, film.size, film.fps) for shot in shots
-    }
-    ahead = {**stand_ins, **media}
-    return assemble(film, deliverable, lang, ahead, slates=slates, captions=captions)
-
-
-def _require_media(shot: Shot, found: ClipMedia | None, film: Film) -> None:
+def require_media(shot: Shot, found: ClipMedia | None, film: Film) -> None:
+    """Refuse media that cannot fill the shot: MediaError says why."""
     where = f"shot {shot.id}"
     if found is None:
         raise MediaError("there is no take of it", where=where, todo="render the shot first")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from media.errors import CancelledError, MediaError
 from media.store import ContentStore
 from media.video import Encoding, concat_copy, probe, read_planes, write_planes
 
-__all__ = ["PictureReport", "encode_landed", "render_picture", "render_span"]
+__all__ = ["PictureReport", "encode_spans", "render_picture", "render_span"]
 
 U8 = NDArray[np.uint8]
 
@@ -65,24 +65,25 @@ def render_picture(
     return PictureReport(len(spans), encoded, len(spans) - encoded, frames)
 
 
-def encode_landed(
+def encode_spans(
+    spans: Iterable[Span],
     timeline: Timeline,
     store: ContentStore,
     *,
     encoding: Encoding,
-    jobs: int = 1,
     should_stop: Callable[[], bool] | None = None,
 ) -> int:
-    """Encode what can be of a timeline from `assemble_ahead`, and return how many spans it was.
+    """Encode pieces of a cut one after the other, and return how many `store` did not hold.
 
-    Called as takes land, it leaves only transitions to be encoded when the last one is there.
+    With those that `editor.landing` gives out as takes land, little is left to be encoded when
+    the last take is there.
     """
-    spans = [
-        span
-        for span in cut_spans(timeline)
-        if all(layer.clip.media.digest for layer in span.layers)
-    ]
-    return _pieces(spans, timeline, store, encoding, jobs, should_stop, None)[1]
+    encoded = 0
+    for span in spans:
+        key = span_key(span, timeline, encoding)
+        encoded += not store.peek(key)
+        _encode(key, span, timeline, store, encoding, should_stop or (lambda: False))
+    return encoded
 
 
 def render_span(span: Span, timeline: Timeline) -> Iterator[U8]:
@@ -147,24 +148,11 @@ def _pieces(
     tell(len(found), len(found) + len(missing))
     stop = _Stop(should_stop)
 
-    def encode(key: str, span: Span) -> Path:
-        def build(folder: Path) -> Mapping[str, object]:
-            frames = write_planes(
-                folder / PICTURE,
-                render_span(span, timeline),
-                size=timeline.size,
-                fps=timeline.fps,
-                encoding=encoding,
-                should_stop=stop,
-            )
-            return {"frames": frames}
-
-        if stop():
-            raise CancelledError("cancelled while encoding the film")
-        return store.make(key, build, should_stop=stop).folder
-
     with _one_thread_a_frame(), ThreadPoolExecutor(max(1, jobs), "span") as pool:
-        waiting = {pool.submit(encode, key, span): key for key, span in missing.items()}
+        waiting = {
+            pool.submit(_encode, key, span, timeline, store, encoding, stop): key
+            for key, span in missing.items()
+        }
         try:
             _collect(waiting, found, tell)
         except BaseException:
@@ -173,6 +161,32 @@ def _pieces(
                 future.cancel()
             raise
     return [found[key] / PICTURE for key in keys], len(missing)
+
+
+def _encode(
+    key: str,
+    span: Span,
+    timeline: Timeline,
+    store: ContentStore,
+    encoding: Encoding,
+    should_stop: Callable[[], bool],
+) -> Path:
+    """The folder of the encoded piece."""
+
+    def build(folder: Path) -> Mapping[str, object]:
+        frames = write_planes(
+            folder / PICTURE,
+            render_span(span, timeline),
+            size=timeline.size,
+            fps=timeline.fps,
+            encoding=encoding,
+            should_stop=should_stop,
+        )
+        return {"frames": frames}
+
+    if should_stop():
+        raise CancelledError("cancelled while encoding the film")
+    return store.make(key, build, should_stop=should_stop).folder
 
 
 class _Stop:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from editor.assemble import assemble, assemble_ahead
+from editor.assemble import assemble
 from editor.spans import cut_spans
 from editor.timeline import Caption, ClipMedia, Edge, Timeline
 from media.errors import MediaError
@@ -158,19 +158,6 @@ def test_media_that_does_not_fit_is_named(changes: dict[str, Any], match: str) -
 def test_a_deliverable_of_no_shots_is_refused() -> None:
     with pytest.raises(MediaError, match="no shots"):
         cut(sample_film(), shots=())
-
-
-def test_the_cut_is_known_before_the_takes() -> None:
-    film = sample_film()
-    media = media_for(film)
-    landed = {"sc010/sh0010": media["sc010/sh0010"]}
-    ahead = assemble_ahead(film, deliverable(film), "en", landed, slates=frozenset())
-    whole = cut(film)
-    assert ahead.clips[0] == whole.clips[0]
-    assert [clip.media.digest for clip in ahead.clips[1:]] == ["", "", ""]
-    assert [span.num_frames for span in cut_spans(ahead)] == [
-        span.num_frames for span in cut_spans(whole)
-    ]
 
 
 def test_hundreds_of_short_shots_add_up() -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from editor.render import encode_landed, render_picture, render_span
-from editor.spans import cut_spans
-from editor.timeline import Edge, Overlay, Slate, Timeline
+from editor.landing import Landing
+from editor.render import encode_spans, render_picture, render_span
+from editor.spans import Span, cut_spans
+from editor.timeline import ClipMedia, Edge, Overlay, Slate, Timeline
 from media.colour import i420_to_rgb
 from media.errors import CancelledError, MediaError
 from media.store import ContentStore
@@ -143,15 +146,44 @@ def test_only_what_a_change_touches_is_encoded(tmp_path: Path, store: ContentSto
     assert 0 < touched < len(cut_spans(swapped))
 
 
-def test_a_span_encoded_as_its_take_lands_is_reused(tmp_path: Path, store: ContentStore) -> None:
-    takes = [make_take(tmp_path, index, 30) for index in range(2)]
-    timeline = cut_together(takes, [None, Edge(TransitionKind.DISSOLVE, 6)])
-    waiting = replace(timeline.clips[1].media, digest="", path=tmp_path / "absent.mp4")
-    ahead = replace(timeline, clips=(timeline.clips[0], replace(timeline.clips[1], media=waiting)))
-    assert encode_landed(ahead, store, encoding=ENCODING) == 1
-    assert encode_landed(ahead, store, encoding=ENCODING) == 0
+def test_pieces_are_encoded_as_their_takes_land(tmp_path: Path, store: ContentStore) -> None:
+    takes = [make_take(tmp_path, index, 30) for index in range(4)]
+    dissolve = Edge(TransitionKind.DISSOLVE, 6)
+    timeline = cut_together(takes, [None, dissolve, None, dissolve])
+    landing = Landing(with_stand_ins(timeline, tmp_path))
+    for clip in (*timeline.clips[2:], timeline.clips[0]):
+        encode_spans(landing.land(clip.shot, clip.media), timeline, store, encoding=ENCODING)
     _, encoded, reused = render(timeline, store, tmp_path)
-    assert (encoded, reused) == (2, 1)
+    assert (encoded, reused) == (2, 4), "the last take's body and its transition"
+
+
+def with_stand_ins(timeline: Timeline, tmp_path: Path) -> Timeline:
+    """The timeline before any of its takes is there."""
+    absent = tmp_path / "absent.mp4"
+    clips = [
+        replace(clip, media=replace(clip.media, digest="", path=absent)) for clip in timeline.clips
+    ]
+    return replace(timeline, clips=tuple(clips))
+
+
+@given(st.permutations(range(12)))
+@settings(deadline=None, max_examples=30)
+def test_every_piece_is_given_out_once_when_the_last_of_its_takes_lands(order: list[int]) -> None:
+    take = ClipMedia(Path("take.mp4"), "take", 30, SIZE, FPS)
+    timeline = cut_together([take] * 12, [None, *(EDGES[n % len(EDGES)] for n in range(11))])
+    landing = Landing(with_stand_ins(timeline, Path()))
+    landed: set[str] = set()
+    given_out: list[Span] = []
+    for index in order:
+        clip = timeline.clips[index]
+        landed.add(clip.shot)
+        complete = landing.land(clip.shot, clip.media)
+        assert all(clip in [layer.clip for layer in span.layers] for span in complete)
+        assert all(layer.clip.shot in landed for span in complete for layer in span.layers)
+        assert landing.land(clip.shot, clip.media) == ()
+        given_out += complete
+    by_start = sorted(given_out, key=lambda span: span.start_frame)
+    assert tuple(by_start) == cut_spans(timeline)
 
 
 def test_slate_and_frame_shape(tmp_path: Path, store: ContentStore) -> None:
