@@ -13,21 +13,22 @@ from collections.abc import Mapping
 
 from editor.timeline import ClipMedia
 from flows.artifacts import record_film, record_plan_table
-from flows.cutting import CutMaterial, cut_film
+from flows.cutting import cut_film
 from flows.delivery_folder import hold_delivery_folder
 from flows.made import Delivered, MadeFilm
 from flows.options import FilmOptions, FilmRun
 from flows.planning import plan_film
 from flows.report import write_report
+from flows.room import CutMaterial
 from flows.shots import render_shots
 from generator.budget import Allowance, require_budget
 from generator.plan import Plan
 from generator.requests import assets_for
 from generator.takes import Take, TakeStore, record_plan, spent_usd
 from media.errors import BudgetError, StoreError
-from storyboards.film import Film, film_shots
+from storyboards.film import Film, Shot, film_shots
 
-__all__ = ["cut_material", "make_film"]
+__all__ = ["cut_material", "make_film", "shot_media"]
 
 
 def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
@@ -66,12 +67,7 @@ def cut_material(plan: Plan, takes: Mapping[str, Take]) -> CutMaterial:
     slated: set[str] = set()
     for shot in film_shots(plan.film):
         job = plan.job(shot.id)
-        take = takes[job.key]
-        # Sound of the model's own is heard only where the storyboard asks for it.
-        sound = take.sound if shot.audio == "native" else None
-        media[shot.id] = ClipMedia(
-            take.picture, take.key, take.num_frames, take.size, take.fps, sound=sound
-        )
+        media[shot.id] = shot_media(shot, takes[job.key])
         if job.backend == "animatic":
             slated.add(shot.id)
     return CutMaterial(
@@ -80,6 +76,13 @@ def cut_material(plan: Plan, takes: Mapping[str, Take]) -> CutMaterial:
         native=frozenset(shot for shot, one in media.items() if one.sound is not None),
         assets=assets_for(plan.film),
     )
+
+
+def shot_media(shot: Shot, take: Take) -> ClipMedia:
+    """What the cut uses of a shot's take."""
+    # Sound of the model's own is heard only where the storyboard asks for it.
+    sound = take.sound if shot.audio == "native" else None
+    return ClipMedia(take.picture, take.key, take.num_frames, take.size, take.fps, sound=sound)
 
 
 def _made(

@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from editor.timeline import ClipMedia
-from flows.cutting import CutMaterial, used_in_cut
+from flows.cutting import used_in_cut
 from flows.options import FilmOptions
 from flows.planning import plan_film
+from flows.room import CutMaterial
 from generator.gc import plan_gc, run_gc
 from generator.history import keys_of_others
 from generator.plan import Plan
