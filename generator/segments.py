@@ -6,7 +6,9 @@
 
 The tail conditions the next call and is not returned by it. A handle (`hh`, only with sound) is
 made beyond the seam and heard under the next segment's first frames, not seen. At the seam the
-sound is cross-faded.
+colour is matched (`generator/seam_colour.py`), the sound cross-faded (`segment_sound.py`), and
+what is left of the step measured (`seams.py`): the numbers are in the take's manifest, with a
+warning where one is above its threshold.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -29,12 +32,21 @@ from generator.backends.base import (
     TakeMedia,
 )
 from generator.keys import content_digest
+from generator.seam_colour import ColourMatch
+from generator.seams import Seam, SeamWatch
+from generator.segment_requests import (
+    Segment,
+    request_of_segment,
+    seed_of_segment,
+    write_driving_part,
+)
+from generator.segment_sound import join_sounds, loudness_steps
 from media.errors import CancelledError, RefusalError, RenderError
+from media.files import sha256_file
 from media.timebase import samples_at
 
 __all__ = [
     "Segment",
-    "join_sounds",
     "plan_segments",
     "render_in_segments",
     "seed_of_segment",
@@ -46,26 +58,6 @@ RenderOne = Callable[[RenderRequest, RenderTools], Rendered]
 HANDLE_S = 0.125
 """Sound made beyond a seam to fade out under the next segment's: long enough to hide a change of
 room tone, short enough not to double a word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One call of the model inside a take."""
-
-    index: int
-    start_frame: int
-    """Its first new frame, in the take."""
-    num_frames: int
-    """New frames that are seen."""
-    tail_frames: int
-    """Frames before `start_frame` that the call is given, and makes again or not."""
-    handle_frames: int = 0
-    """Frames made beyond the last one seen, for the sound under the next segment's start."""
-
-    @property
-    def call_frames(self) -> int:
-        """What the call must cover: tail, new frames and handle."""
-        return self.tail_frames + self.num_frames + self.handle_frames
 
 
 def segments_of(request: RenderRequest, rule: FrameRule, overlap: int) -> tuple[Segment, ...]:
@@ -116,11 +108,6 @@ def plan_segments(
     return tuple(segments)
 
 
-def seed_of_segment(seed: int, index: int) -> int:
-    """The seed of a take's segment: the take's own for the first, derived from it for the rest."""
-    return seed if index == 0 else int(content_digest("segment", seed, index)[:8], 16)
-
-
 def render_in_segments(
     request: RenderRequest,
     tools: RenderTools,
@@ -153,8 +140,8 @@ def render_in_segments(
         size=request.size,
         seed=request.seed,
         revision=first.revision,
-        audio=chain.sound,
-        versions={**first.versions, "segments": str(len(segments))},
+        audio=lambda: chain.joined,
+        versions=dict(first.versions),
         licence=first.licence,
         peak_memory_mb=lambda: chain.peak_memory_mb,
     )
@@ -171,7 +158,10 @@ class _Chain:
     segments: Sequence[Segment]
     render_one: RenderOne
     sounds: list[np.ndarray | None] = field(default_factory=list)
+    joined: np.ndarray | None = None
+    """The take's sound, `(channels, samples) float32`, once every frame is made."""
     peak_memory_mb: float = 0.0
+    _folder: TemporaryDirectory[str] | None = None
     _asked: RenderRequest | None = None
     """The request of the segment that was rendered last."""
     _tail: deque[np.ndarray] = field(default_factory=deque)
@@ -195,19 +185,43 @@ class _Chain:
 
     def frames(self, first: Rendered, whole: Rendered) -> Iterator[Frames]:
         """Every frame of the take, and what became of each segment written into `whole`."""
+        colour, watch = ColourMatch(self.request.fps), SeamWatch()
         rendered = first
-        for segment in self.segments:
-            if segment.index:
-                rendered = self.render(segment)
-            yield from self._seen(segment, rendered)
-            self.sounds.append(self._sound_of(segment, rendered))
-            self.peak_memory_mb = max(self.peak_memory_mb, rendered.peak_memory_mb())
-            whole.cost_usd += rendered.cost_usd
-            whole.warnings += [text for text in rendered.warnings if text not in whole.warnings]
+        try:
+            for segment in self.segments:
+                if segment.index:
+                    rendered = self.render(segment)
+                seen = self._seen(segment, rendered)
+                yield from watch.over(colour.over(seen, segment.num_frames))
+                self._end(segment, rendered, whole)
+        finally:
+            if self._folder is not None:
+                self._folder.cleanup()
+        self.joined = join_sounds(self.segments, self.sounds, self.request.fps)
+        self._measure(watch.seams, whole)
 
-    def sound(self) -> np.ndarray | None:
-        """The take's sound, `(channels, samples) float32`, or None when no segment has any."""
-        return join_sounds(self.segments, self.sounds, self.request)
+    def _end(self, segment: Segment, rendered: Rendered, whole: Rendered) -> None:
+        """Keep what is known of a segment once its frames are made."""
+        self.sounds.append(self._sound_of(segment, rendered))
+        self.peak_memory_mb = max(self.peak_memory_mb, rendered.peak_memory_mb())
+        whole.cost_usd += rendered.cost_usd
+        whole.warnings += [text for text in rendered.warnings if text not in whole.warnings]
+
+    def _measure(self, seams: Sequence[Seam], whole: Rendered) -> None:
+        """Write what the seams were measured at into `whole`."""
+        if self.joined is not None:
+            steps = loudness_steps(self.segments, self.joined, self.request.fps)
+            seams = [
+                replace(seam, loudness_lu=step) for seam, step in zip(seams, steps, strict=True)
+            ]
+        starts = [segment.start_frame for segment in self.segments[1:]]
+        measured = [f"frame {start}: {seam}" for start, seam in zip(starts, seams, strict=True)]
+        whole.versions = {**whole.versions, "seams": "; ".join(measured)}
+        whole.warnings += [
+            f"the seam of two segments at frame {start}: {fault}"
+            for start, seam in zip(starts, seams, strict=True)
+            for fault in seam.faults
+        ]
 
     def _seen(self, segment: Segment, rendered: Rendered) -> Iterator[Frames]:
         """The segment's frames without its handle; the tail is kept for the next."""
@@ -239,19 +253,10 @@ class _Chain:
 
     def _asked_of(self, segment: Segment) -> tuple[RenderRequest, RenderTools]:
         """The request and the tools of one call."""
-        start, num_frames = segment.start_frame, segment.num_frames + segment.handle_frames
-        keys = tuple(
-            replace(key, frame=key.frame - start)
-            for key in self.request.key_pictures
-            if start <= key.frame < start + segment.num_frames
-        )
-        request = replace(
-            self.request,
-            seed=seed_of_segment(self.request.seed, segment.index),
-            num_frames=num_frames,
-            key_pictures=keys,
-        )
+        request = request_of_segment(self.request, segment)
         tools = replace(self.tools, on_step=self._progress_of(segment))
+        if request.audio_sha256:
+            request, tools = self._driven(request, tools, segment)
         if self._asked is None:
             return request, tools
         # What the earlier calls were asked for stands for the frames that they made, so whoever
@@ -271,6 +276,18 @@ class _Chain:
             replace(tools, takes={**tools.takes, key: tail}),
         )
 
+    def _driven(
+        self, request: RenderRequest, tools: RenderTools, segment: Segment
+    ) -> tuple[RenderRequest, RenderTools]:
+        """The call driven by its own part of the sound, which is in a file while it is needed."""
+        if self._folder is None:
+            self._folder = TemporaryDirectory(prefix="takeboard-", ignore_cleanup_errors=True)
+        path = Path(self._folder.name) / f"{segment.index}.wav"
+        write_driving_part(path, self.request, segment, self.tools)
+        sha256 = sha256_file(path)
+        driven = replace(request, audio_sha256=sha256)
+        return driven, replace(tools, assets={**tools.assets, sha256: path})
+
     def _tail_sound(self, before: Segment) -> np.ndarray | None:
         sound = self.sounds[before.index]
         if sound is None:
@@ -287,56 +304,9 @@ class _Chain:
         return on_step
 
 
-def join_sounds(
-    segments: Sequence[Segment], sounds: Sequence[np.ndarray | None], request: RenderRequest
-) -> np.ndarray | None:
-    """The segments' sounds as one, `(channels, samples) float32`, exactly as long as the frames.
-
-    Each starts at its own frame's sample in the take, so nothing drifts. Over a handle one fades
-    out and the next fades in with equal power: they are unlike sounds, whose powers add.
-    """
-    heard = [sound for sound in sounds if sound is not None]
-    if not heard:
-        return None
-    fps = request.fps
-    channels = max(sound.shape[0] for sound in heard)
-    joined = np.zeros((channels, samples_at(request.num_frames, fps)), np.float32)
-    before_handle = 0
-    for segment, sound in zip(segments, sounds, strict=True):
-        start = samples_at(segment.start_frame, fps)
-        seen_end = segment.start_frame + segment.num_frames
-        end = samples_at(seen_end + segment.handle_frames, fps)
-        if sound is not None:
-            fade_in = samples_at(segment.start_frame + before_handle, fps) - start
-            fade_out = end - samples_at(seen_end, fps)
-            piece = _as_long_as(sound, end - start) * _fades(end - start, fade_in, fade_out)
-            joined[:, start:end] += piece[:, : joined.shape[1] - start]
-        before_handle = segment.handle_frames
-    return joined
-
-
 _NO_FILE = Path(os.devnull)
 """A segment is in no file: its tail is at hand."""
 
 
 def _where(segment: Segment) -> str:
     return f"segment {segment.index + 1}"
-
-
-def _as_long_as(sound: np.ndarray, samples: int) -> np.ndarray:
-    """At rates such as 30000/1001 a segment is a sample longer or shorter by where it starts."""
-    missing = samples - sound.shape[1]
-    fitted: np.ndarray = np.pad(sound, ((0, 0), (0, max(0, missing))), "edge")[:, :samples]
-    return fitted
-
-
-def _fades(samples: int, fade_in: int, fade_out: int) -> np.ndarray:
-    """Gain by sample, `(samples,) float32`: sine in, cosine out, 1 between."""
-    gain = np.ones(samples, np.float32)
-    rise = np.sin((np.arange(fade_in) + 0.5) * (np.pi / 2 / max(fade_in, 1)))[:samples]
-    gain[: len(rise)] *= rise.astype(np.float32)
-    if fade_out:
-        gain[samples - fade_out :] *= np.cos(
-            (np.arange(fade_out) + 0.5) * (np.pi / 2 / fade_out)
-        ).astype(np.float32)
-    return gain
