@@ -168,7 +168,7 @@ def loudness_step(before: np.ndarray, after: np.ndarray) -> float:
     further, right = (_loudness(part) for part in _last_two(after[:, ::-1], window))
     step = right - left
     own = max(abs(left - earlier), abs(further - right))
-    return float(np.sign(step) * max(0.0, abs(step) - own))
+    return float(np.copysign(max(0.0, abs(step) - own), step)) + 0.0
 
 
 @dataclass(frozen=True, slots=True)
