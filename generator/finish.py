@@ -28,6 +28,7 @@ __all__ = [
     "Enlarger",
     "FinishRecipe",
     "FinishedFilm",
+    "enlarger_for",
     "finish_key",
     "finish_take",
     "finished_picture",
@@ -94,6 +95,18 @@ def recipe_for(
     if made == size and fps == wanted.fps:
         return None
     return FinishRecipe(made, wanted.fps, max(1, math.ceil(seconds * wanted.fps)))
+
+
+def enlarger_for(wanted: FinishedFilm) -> Enlarger | None:
+    """The upscaling model that this machine is set up with, where the film asks for one.
+
+    None: takes are enlarged by a filter. UsageError when the model is set up wrongly.
+    """
+    if wanted.upscale == 1:
+        return None
+    from generator.finishing.spandrel import enlarger_of
+
+    return enlarger_of()
 
 
 def finish_key(take_key: str, recipe: FinishRecipe, enlarger: Enlarger | None = None) -> str:

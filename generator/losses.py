@@ -27,10 +27,6 @@ def _of_film(film: Film) -> Iterator[Loss]:
     for name in film.exports:
         if name not in HONOURED_EXPORTS:
             yield Loss(f"exports.{name}", "this export is not made yet")
-    if film.finish.upscale != "1x":
-        yield Loss("finish.upscale", "takes are delivered at the size they were made")
-    if film.finish.interpolate_fps is not None:
-        yield Loss("finish.interpolate_fps", "the film keeps the project's rate")
     if film.finish.grain:
         yield Loss("finish.grain", "no grain is added")
     for name in film.approve:

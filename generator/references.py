@@ -18,10 +18,13 @@ from generator.backends.base import Frames
 from media.errors import MediaError, RefusalError
 from media.image import read_image
 
-__all__ = ["fitted", "looped", "motion_clip", "reference_sheet", "voice_sample"]
+__all__ = ["REFERENCES", "fitted", "looped", "motion_clip", "reference_sheet", "voice_sample"]
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
+
+REFERENCES = "references"
+"""Kind of the store that prepared references lie in."""
 
 NEUTRAL = 128
 """Level of red, green and blue of the ground that views stand on: middle grey, as on the sheets

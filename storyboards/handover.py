@@ -53,13 +53,12 @@ def deliverables(script: Script) -> tuple[FilmDeliverable, ...]:
     project = script.text.project
     if not script.text.deliverables:
         everything = tuple(place.id for place in script.places)
-        loudness = script.text.finish.loudness
+        loudness, size = script.text.finish.loudness, finished_size(script)
         return (
             FilmDeliverable(
-                "master", project.size, "crop", (project.lang,), ("srt",), everything, loudness,
-                False,
+                "master", size, "crop", (project.lang,), ("srt",), everything, loudness, False
             ),
-        )  # fmt: skip
+        )
     first_lines: dict[str, int] = {}
     found = []
     for index, written in enumerate(script.text.deliverables):
@@ -128,8 +127,8 @@ def _check_languages(script: Script, langs: tuple[str, ...], shots: list[Place],
 
 
 def _size(script: Script, written: Deliverable, loc: Loc) -> tuple[int, int]:
-    """`(width, height)`: as written, or the aspect on the project's shorter side, even."""
-    project = script.text.project.size
+    """`(width, height)`: as written, or the aspect on the finished film's shorter side, even."""
+    finished = finished_size(script)
     if written.size is not None:
         width, height = written.size
         if written.aspect is not None and _even(height * written.aspect) != width:
@@ -137,18 +136,25 @@ def _size(script: Script, written: Deliverable, loc: Loc) -> tuple[int, int]:
                 (*loc, "size"), f"expected a size of the aspect given, got {width}x{height}"
             )
         return written.size
-    if written.aspect is None or _even(project[1] * written.aspect) == project[0]:
-        return project
-    short = min(project)
+    if written.aspect is None or _even(finished[1] * written.aspect) == finished[0]:
+        return finished
+    short = min(finished)
     if written.aspect >= 1:
         size = _even(short * written.aspect), short
     else:
         size = short, _even(short / written.aspect)
-    if max(size) > _MAX_SIDE:
+    if max(size) > _MAX_SIDE >= max(finished):
         script.problems.add(
             (*loc, "aspect"), f"expected at most {_MAX_SIDE} pixels a side, got {size[0]}x{size[1]}"
         )
     return size
+
+
+def finished_size(script: Script) -> tuple[int, int]:
+    """The project's size, enlarged as `finish` says."""
+    width, height = script.text.project.size
+    scale = int(script.text.finish.upscale[0])
+    return width * scale, height * scale
 
 
 def _even(length: Fraction) -> int:
