@@ -199,6 +199,7 @@ def _details(
         "licence": rendered.licence,
         "cost_usd": float(rendered.cost_usd),
         "render_s": round(render_s, 3),
+        "timings": {name: round(float(spent), 3) for name, spent in rendered.timings.items()},
         "peak_memory_mb": round(float(rendered.peak_memory_mb()), 1),
         "warnings": list(rendered.warnings),
     }

@@ -313,6 +313,8 @@ class Rendered:
     cost_usd: float = 0.0
     warnings: list[str] = field(default_factory=list)
     peak_memory_mb: Callable[[], float] = lambda: 0.0
+    timings: Mapping[str, float] = field(default_factory=dict)
+    """Seconds by phase, such as `denoise_s`."""
 
 
 @runtime_checkable

@@ -1,21 +1,34 @@
 """The contract between the phases that every open model goes through and one family of models.
 
 A family is what a backend file knows of its model: how to load each part and how to call it.
-`generator/local/phases.py` drives it: encode → denoise → (refine) → decode, each phase cached
-apart, each part loaded only while it is needed. Torch is imported by families inside functions.
+`generator/local/driver.py` drives it: encode → denoise (a second stage included) → decode, each
+phase cached apart, each part loaded only while it is needed. Torch is imported by families inside
+functions. `levers.place` puts a loaded module where its `Placing` says.
+
+A family that can do more also has the methods of `HasVariants`, `SwapsLoras` or `EncodesMore`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
 from generator.backends.base import Frames, RenderRequest, RenderTools
 
-__all__ = ["LEVER_NAMES", "Family", "Placing", "Rung", "Tensors"]
+__all__ = [
+    "LEVER_NAMES",
+    "EncodesMore",
+    "Family",
+    "HasVariants",
+    "Placing",
+    "Rung",
+    "Sources",
+    "SwapsLoras",
+    "Tensors",
+]
 
 Tensors = Mapping[str, Any]
 """torch tensors by name: what safetensors holds; sizes and flags go in as 0-d tensors."""
@@ -40,6 +53,8 @@ class Placing:
     step_cache: str = ""
     loras: tuple[tuple[str, str, float], ...] = ()
     """Adapters of the denoiser: SHA-256, path, weight."""
+    variant: str = ""
+    """Of the denoiser: what `HasVariants.variant` said of the request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,7 @@ class Sources:
 
     main: str
     parts: Mapping[str, str] = field(default_factory=dict)
+    """By name; a part with a `weight_name` is that file."""
 
 
 class Family(Protocol):
@@ -78,3 +94,30 @@ class Family(Protocol):
 
     def sound(self, decoder: Any, request: RenderRequest, latents: Tensors) -> np.ndarray | None:
         """`(channels, samples) float32` at SAMPLE_RATE, exactly as long as the frames, or None."""
+
+
+@runtime_checkable
+class HasVariants(Protocol):
+    """A family with several checkpoints, of which one request uses one."""
+
+    def variant(self, request: RenderRequest) -> str:
+        """Which denoiser makes this request; the pool keeps one for each answer."""
+
+
+@runtime_checkable
+class SwapsLoras(Protocol):
+    """A family whose loaded denoiser can be given other adapters (`adapters.set_loras`).
+
+    Without it a denoiser is loaded anew for every set of adapters.
+    """
+
+    def set_loras(self, denoiser: Any, loras: tuple[tuple[str, str, float], ...]) -> None:
+        """Make these the denoiser's only adapters: SHA-256, path, weight."""
+
+
+@runtime_checkable
+class EncodesMore(Protocol):
+    """A family whose embeddings depend on more than the prompt and the negative."""
+
+    def encoded_from(self, request: RenderRequest) -> tuple[object, ...]:
+        """What else of the request `encode` reads, as plain values or frozen dataclasses."""
