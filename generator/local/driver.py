@@ -78,9 +78,19 @@ class LocalRenderer:
         set_up.pool.drop(set_up.model_id, "encoder")
 
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
-        """The take: denoised when this returns, decoded as its frames are read."""
-        if self._rule is not None and request.num_frames > self._rule.snap(self._rule.maximum):
-            return self._in_segments(request, tools, self._rule)
+        """The take: denoised when this returns, decoded as its frames are read.
+
+        Of a take in segments that holds for the first; the others are made while it is read.
+        """
+        if self._rule is None:
+            return self._render_call(request, tools)
+        from generator.segments import render_in_segments, segments_of
+
+        segments = segments_of(request, self._rule, self._overlap_frames)
+        return render_in_segments(request, tools, segments, self._render_call)
+
+    def _render_call(self, request: RenderRequest, tools: RenderTools) -> Rendered:
+        """A take, or a segment of one, that the model makes in one call."""
         if tools.should_stop():
             raise CancelledError("cancelled before the take was begun")
         take = TakeMaking(self._set_up(), request, tools)
@@ -100,12 +110,6 @@ class LocalRenderer:
             peak_memory_mb=lambda: take.peak.megabytes,
             timings=take.notes.timings,
         )
-
-    def _in_segments(self, request: RenderRequest, tools: RenderTools, rule: FrameRule) -> Rendered:
-        from generator.segments import plan_segments, render_in_segments
-
-        segments = plan_segments(request.num_frames, rule, self._overlap_frames)
-        return render_in_segments(request, tools, segments, self.render)
 
     def _set_up(self) -> SetUp:
         """The model as it is configured now: the same object while nothing has changed."""

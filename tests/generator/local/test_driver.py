@@ -128,7 +128,7 @@ def test_below_the_lowest_rung_there_is_a_clear_error(folder: Path, tools: Rende
     renderer, family, _ = tiny_renderer(folder)
     rungs = {"resident", "quantised", "group_offload", "sequential_offload"}
     family.no_room = {"denoiser": rungs}
-    with pytest.raises(RenderError, match="the denoiser does not fit even .*sequential"):
+    with pytest.raises(RenderError, match=r"the denoiser does not fit even .*sequential"):
         renderer.render(tiny_request(), tools)
     tried = [family.calls[f"load_denoiser {rung}"] for rung in rungs]
     assert all(tried)
