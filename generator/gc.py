@@ -1,4 +1,8 @@
-"""Clearing the store: first a plan of what would go, then, if somebody says so, its removal."""
+"""Clearing the store: first a plan of what would go, then, if somebody says so, its removal.
+
+What lies between the phases of a take (embeddings, latents) goes first and after a day: it is of
+use only until the take is in the store, and is never named by a storyboard.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,16 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.local.phases import LATENTS, PROMPTS
 from media.store import ContentStore
 
-__all__ = ["GcDone", "GcEntry", "GcPlan", "plan_gc", "run_gc"]
+__all__ = ["PHASES", "GcDone", "GcEntry", "GcPlan", "plan_gc", "run_gc"]
+
+PHASES = (LATENTS, PROMPTS)
+"""Kinds of the store that hold what phases made, in the order in which they go."""
 
 _DAY_S = 86_400.0
+_PHASE_DAYS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +62,18 @@ def plan_gc(
     *,
     older_than_days: float = 30.0,
 ) -> GcPlan:
-    """Entries outside `keep_keys` that were last used longer ago than that. Removes nothing."""
+    """Entries outside `keep_keys` that were last used longer ago than that. Removes nothing.
+
+    Of PHASES, when they were last used more than a day ago.
+    """
     made_at = time.time()
-    before = made_at - older_than_days * _DAY_S
     keep = frozenset(keep_keys)
+    ordered = sorted(stores, key=lambda store: store.kind not in PHASES)
     entries = tuple(
         GcEntry(store, key, store.size_bytes(key), store.last_used(key))
-        for store in stores
+        for store in ordered
         for key in sorted(set(store.keys()) - keep)
-        if store.last_used(key) < before
+        if store.last_used(key) < made_at - _days(store, older_than_days) * _DAY_S
     )
     litter = tuple(path for store in stores for path in store.litter())
     size_bytes = sum(entry.size_bytes for entry in entries)
@@ -79,3 +91,7 @@ def run_gc(plan: GcPlan) -> GcDone:
     for store in plan.stores:
         size_bytes += store.sweep()
     return GcDone(removed, len(plan.entries) - removed, size_bytes)
+
+
+def _days(store: ContentStore, older_than_days: float) -> float:
+    return min(older_than_days, _PHASE_DAYS) if store.kind in PHASES else older_than_days

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from generator.gc import plan_gc, run_gc
+from generator.gc import PHASES, plan_gc, run_gc
 from media.files import file_lock
 from media.store import MANIFEST, ContentStore
 
@@ -67,3 +67,18 @@ def test_what_was_put_aside_goes(stores: list[ContentStore]) -> None:
     assert len(plan.litter) == 1
     run_gc(plan)
     assert not plan.litter[0].exists()
+
+
+def test_what_phases_made_goes_first_and_after_a_day(tmp_path: Path) -> None:
+    stores = [ContentStore(tmp_path, kind) for kind in ("takes", *PHASES)]
+    for store in stores:
+        for days, key in zip((0.5, 2, 40), keys(3), strict=True):
+            entry = store.make(key, lambda folder: {"at": (folder / "a").write_bytes(b"a")})
+            then = time.time() - days * 86_400
+            os.utime(entry.folder / MANIFEST, (then, then))
+    _, two_days, old = keys(3)
+    planned = [(entry.store.kind, entry.key) for entry in plan_gc(stores, ()).entries]
+    phases = [(kind, key) for kind in PHASES for key in sorted((two_days, old))]
+    assert planned == [*phases, ("takes", old)]
+    at_once = plan_gc(stores, (), older_than_days=0)
+    assert len(at_once.entries) == 9
