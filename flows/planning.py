@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from flows.finishing import finish_losses
 from flows.options import FilmOptions, preview_size
 from generator.backends.base import Loss
 from generator.backends.registry import InstalledBackends
@@ -25,7 +26,10 @@ def plan_film(film: Film, options: FilmOptions) -> Plan:
         settings = replace(settings, raster=raster, backend="animatic")
     store = TakeStore(options.store)
     plan = plan_shots(film, InstalledBackends(), store.entries, load_picks(film), settings)
-    return replace(plan, losses=plan.losses + _sound_losses(plan))
+    losses = _sound_losses(plan)
+    if not options.preview:
+        losses += finish_losses(plan)
+    return replace(plan, losses=plan.losses + losses)
 
 
 def _sound_losses(plan: Plan) -> tuple[Loss, ...]:

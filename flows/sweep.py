@@ -1,8 +1,9 @@
 """Which takes, sounds and segments a storyboard's films still use, and deleting the rest.
 
 Kept whatever their age: everything that any variant, its preview, or another storyboard in the
-same store uses. Sounds and segments of other storyboards are known only by their use, so those
-are kept by age alone; they are made again in seconds.
+same store uses. Sounds, segments, finished takes and prepared
+references of other storyboards are known only by their use, so those are kept by age alone; they
+are made again without a model being asked.
 """
 
 from __future__ import annotations
@@ -11,20 +12,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from editor.timeline import ClipMedia
 from flows.cutting import used_in_cut
+from flows.finishing import Finishing
 from flows.options import FilmOptions
 from flows.planning import plan_film
 from flows.room import CutMaterial
+from generator.finish import FINISHED
 from generator.gc import plan_gc, run_gc
 from generator.history import keys_of_others
 from generator.plan import Plan
+from generator.references import REFERENCES
 from media.store import ContentStore
-from storyboards.film import Film
+from storyboards.film import Film, film_shots
 
 __all__ = ["KINDS", "sweep"]
 
-KINDS = ("takes", "sounds", "segments")
+KINDS = ("takes", "sounds", "segments", FINISHED, REFERENCES)
 
 
 def sweep(
@@ -54,21 +57,18 @@ def sweep(
 
 def _used(film: Film, options: FilmOptions) -> set[str]:
     plan = plan_film(film, options)
-    keys = {job.key for job in plan.jobs}
+    finishing = Finishing(plan, options)
+    keys = {job.key for job in plan.jobs} | finishing.finished_keys()
+    material = _planned_material(plan, finishing)
     for slates in (True, False):
-        keys |= used_in_cut(film, _planned_material(plan), replace(options, slates=slates))
+        keys |= used_in_cut(finishing.film, material, replace(options, slates=slates))
     return keys
 
 
-def _planned_material(plan: Plan) -> CutMaterial:
+def _planned_material(plan: Plan, finishing: Finishing) -> CutMaterial:
     """The material as it would be: segments are keyed by their takes, rendered or not."""
     jobs = {job.shot_id: plan.job(job.shot_id) for job in plan.jobs}
-    media = {
-        shot: ClipMedia(
-            plan.film.path, job.key, job.request.num_frames, job.request.size, job.request.fps
-        )
-        for shot, job in jobs.items()
-    }
+    media = {shot.id: finishing.media(shot) for shot in film_shots(plan.film)}
     animatic = frozenset(shot for shot, job in jobs.items() if job.backend == "animatic")
     native = frozenset(shot for shot, job in jobs.items() if job.request.audio == "native")
     return CutMaterial(media, animatic, native, {})

@@ -6,7 +6,7 @@ it is damaged, too small or too short, is refused in one line that names the fil
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -15,8 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.backends.base import Frames
+from generator.keys import content_digest
 from media.errors import MediaError, RefusalError
-from media.image import read_image
+from media.files import sha256_file
+from media.image import read_image, write_image
+from media.store import ContentStore
 
 __all__ = ["REFERENCES", "fitted", "looped", "motion_clip", "reference_sheet", "voice_sample"]
 
@@ -45,33 +48,31 @@ _QUIET_DB = -40.0
 _WINDOW_S = 0.02
 _LONGEST_READ_S = 600
 _ROWS_AT_ONCE = 256
+_SHEET = "sheet.png"
 
 
-def reference_sheet(pictures: Sequence[Path], size: tuple[int, int]) -> U8:
+def reference_sheet(
+    pictures: Sequence[Path], size: tuple[int, int], *, cache: Path | None = None
+) -> U8:
     """All `pictures` side by side on a neutral ground, `(height, width, 3) uint8 RGB`.
 
     In the given order, row by row, each whole and as large as the grid lets it be; the grid is
-    the one that shows most of them. RefusalError for a picture that cannot be used.
+    the one that shows most of them. RefusalError for a picture that cannot be used. With `cache`,
+    the root of the store, a sheet of the same bytes is composed once: reading a cast's pictures
+    takes seconds, and every take of theirs wants the sheet.
     """
     if not pictures:
         raise RefusalError("expected pictures for a reference sheet, got none")
-    views = [_opaque(path) for path in pictures]
-    width, height = size
-    gap = max(1, min(size) // 64)
-    columns = max(range(1, len(views) + 1), key=lambda n: (_shown(views, n, size, gap), n))
-    rows = [views[first : first + columns] for first in range(0, len(views), columns)]
-    sheet: U8 = np.full((height, width, 3), NEUTRAL, np.uint8)
-    for row, shown in enumerate(rows):
-        top, bottom = row * height // len(rows), (row + 1) * height // len(rows)
-        # A last row of fewer views stands in the middle.
-        spare = (columns - len(shown)) * width // (2 * columns)
-        for column, view in enumerate(shown):
-            left = spare + column * width // columns
-            right = spare + (column + 1) * width // columns
-            cell = sheet[top:bottom, left:right]
-            inner = cell[gap : cell.shape[0] - gap, gap : cell.shape[1] - gap]
-            _place(view, inner if min(inner.shape[:2]) > 0 else cell)
-    return sheet
+    if cache is None:
+        return _composed(pictures, size)
+
+    def build(folder: Path) -> Mapping[str, object]:
+        write_image(folder / _SHEET, _composed(pictures, size))
+        return {"pictures": [path.name for path in pictures]}
+
+    key = content_digest("sheet-1", tuple(sha256_file(path) for path in pictures), size)
+    entry = ContentStore(cache, REFERENCES).make(key, build)
+    return np.ascontiguousarray(read_image(entry.files[_SHEET])[..., :3])
 
 
 def looped(sheet: U8, num_frames: int) -> Frames:
@@ -166,6 +167,26 @@ def motion_clip(
     except MediaError as error:
         raise _unusable(path, error) from error
     return frames
+
+
+def _composed(pictures: Sequence[Path], size: tuple[int, int]) -> U8:
+    views = [_opaque(path) for path in pictures]
+    width, height = size
+    gap = max(1, min(size) // 64)
+    columns = max(range(1, len(views) + 1), key=lambda n: (_shown(views, n, size, gap), n))
+    rows = [views[first : first + columns] for first in range(0, len(views), columns)]
+    sheet: U8 = np.full((height, width, 3), NEUTRAL, np.uint8)
+    for row, shown in enumerate(rows):
+        top, bottom = row * height // len(rows), (row + 1) * height // len(rows)
+        # A last row of fewer views stands in the middle.
+        spare = (columns - len(shown)) * width // (2 * columns)
+        for column, view in enumerate(shown):
+            left = spare + column * width // columns
+            right = spare + (column + 1) * width // columns
+            cell = sheet[top:bottom, left:right]
+            inner = cell[gap : cell.shape[0] - gap, gap : cell.shape[1] - gap]
+            _place(view, inner if min(inner.shape[:2]) > 0 else cell)
+    return sheet
 
 
 def _unusable(path: Path, error: MediaError) -> RefusalError:
