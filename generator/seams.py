@@ -19,15 +19,11 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from generator.backends.base import Frames
+from generator.backends.base import Frames, TakeMedia
 from media.timebase import SAMPLE_RATE
-
-if TYPE_CHECKING:
-    from generator.takes import Take
 
 __all__ = [
     "MOST_COLOUR_STEP",
@@ -107,17 +103,20 @@ class Seam:
         return f"{seen}, motion {self.motion:.4f}{heard}"
 
 
-def measure(before: Take, after: Take) -> Seam:
-    """How well `after` goes on from the end of `before`: their files are read, a second of each.
+def measure(before: TakeMedia, after: TakeMedia, *, shared_frames: int = 0) -> Seam:
+    """How well `after` goes on from the end of `before`: their files are read.
 
-    MediaError for files that cannot be read.
+    `shared_frames` of `after` are the last of `before` once more, as after a shared keyframe.
+    MediaError for files that cannot be read. Takes of two sizes are compared at one.
     """
     from media.sound import read_sound
     from media.video import read_frames
 
-    count = min(SEAM_FRAMES, before.num_frames)
-    ending = read_frames(before.picture, start=before.num_frames - count, num_frames=count)
-    opening = read_frames(after.picture, num_frames=min(SEAM_FRAMES, after.num_frames))
+    first = min(shared_frames, after.num_frames - 1)
+    left = min(SEAM_FRAMES, before.num_frames)
+    right = min(SEAM_FRAMES, after.num_frames - first)
+    ending = read_frames(before.picture, start=before.num_frames - left, num_frames=left)
+    opening = read_frames(after.picture, start=first, num_frames=right)
     loudness: float | None = None
     if before.sound is not None and after.sound is not None:
         loudness = loudness_step(read_sound(before.sound), read_sound(after.sound))

@@ -147,6 +147,28 @@ class LoraWeight:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedShot:
+    """One of several shots in a single generation, cut hard from one to the next."""
+
+    prompt: str
+    start_s: Fraction
+    """From the first frame of the generation."""
+    length_s: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class CutFrom:
+    """The generation that a take is cut from (`generator/shot_groups.py`)."""
+
+    request: RenderRequest
+    """Of the whole generation, as the backend makes it."""
+    index: int
+    """Which of its shots the take is."""
+    needed: tuple[int, ...]
+    """Frames that the takes of all its shots have, in order."""
+
+
+@dataclass(frozen=True, slots=True)
 class RenderRequest:
     """All that changes a take's pixels or sound, and nothing else. Its hash is the take's key."""
 
@@ -168,6 +190,10 @@ class RenderRequest:
     """The sound that drives the picture, when `audio` is driven."""
     loras: tuple[LoraWeight, ...] = ()
     options: tuple[tuple[str, bool | int | float | str], ...] = ()
+    shots: tuple[ListedShot, ...] = ()
+    """Several shots to be made in one go, which `prompt` lists too; empty: one."""
+    cut_from: CutFrom | None = None
+    """Set when the take is cut from such a generation; no backend sees this."""
 
 
 @dataclass(frozen=True, slots=True)

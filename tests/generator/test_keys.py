@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from generator.backends.base import (
     ContinueFrom,
+    CutFrom,
     Description,
     EditOf,
     KeyPicture,
+    ListedShot,
     LoraWeight,
     MotionArea,
     Placement,
@@ -60,6 +62,8 @@ CHANGES: dict[str, Any] = {
     "audio_sha256": "a" * 64,
     "loras": (LoraWeight("a" * 64, 0.8),),
     "options": (("steps", 8),),
+    "shots": (ListedShot("Waves", Fraction(0), Fraction(2)),),
+    "cut_from": CutFrom(REQUEST, 0, (96,)),
 }
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from generator.backends.base import Frames
+from generator.backends.base import Frames, TakeMedia
 from generator.seams import (
     MOST_COLOUR_STEP,
     MOST_CONTENT_STEP,
@@ -20,7 +20,6 @@ from generator.seams import (
     measure,
     measure_seam,
 )
-from generator.takes import Take
 from media.sound import write_sound
 from media.timebase import SAMPLE_RATE
 from media.video import MEZZANINE, write_video
@@ -142,14 +141,22 @@ def test_a_watch_measures_every_seam_of_a_stream() -> None:
     assert watch.seams[0] == measure_seam(pieces[0], pieces[1])
 
 
-def take(folder: Path, name: str, frames: Frames, sound: np.ndarray | None) -> Take:
+def take(folder: Path, name: str, frames: Frames, sound: np.ndarray | None) -> TakeMedia:
     picture = folder / f"{name}.mp4"
     size = (frames.shape[2], frames.shape[1])
     write_video(picture, [frames], size=size, fps=Fraction(24), encoding=MEZZANINE)
     path = folder / f"{name}.wav" if sound is not None else None
     if path is not None and sound is not None:
         write_sound(path, sound)
-    return Take(name, picture, path, len(frames), Fraction(24), size, {})
+    return TakeMedia(picture, path, len(frames))
+
+
+def test_a_shared_keyframe_is_no_stutter(tmp_path: Path) -> None:
+    before = take(tmp_path, "before", pan(0, 10), None)
+    shared = np.concatenate([pan(0, 10)[-1:], pan(6, 10)])
+    after = take(tmp_path, "after", shared, None)
+    assert measure(before, after, shared_frames=1).faults == ()
+    assert measure(before, after).faults
 
 
 def test_takes_are_measured_from_their_files(tmp_path: Path) -> None:
