@@ -9,26 +9,30 @@ there to record it, and the command line calls it directly when none is.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from editor.timeline import ClipMedia
+from flows.ahead import AheadCut
 from flows.artifacts import record_film, record_plan_table
 from flows.cutting import cut_film
 from flows.delivery_folder import hold_delivery_folder
+from flows.finishing import Finishing
 from flows.made import Delivered, MadeFilm
 from flows.options import FilmOptions, FilmRun
 from flows.planning import plan_film
 from flows.report import write_report
 from flows.room import CutMaterial
-from flows.shots import render_shots
-from generator.budget import Allowance, require_budget
-from generator.plan import Plan
+from flows.shots import BesideShots, RenderedShots, render_shots, waits_elsewhere
+from flows.whole import damaged_jobs, with_damaged
+from generator.budget import require_budget
+from generator.plan import Plan, ShotJob, total_quote
 from generator.requests import assets_for
 from generator.takes import Take, TakeStore, record_plan, spent_usd
-from media.errors import BudgetError, StoreError
-from storyboards.film import Film, Shot, film_shots
+from media.errors import BudgetError
+from storyboards.film import Film, film_shots
 
-__all__ = ["cut_material", "make_film", "shot_media"]
+__all__ = ["cut_material", "make_film"]
 
 
 def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
@@ -39,35 +43,40 @@ def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     """
     started = time.monotonic()
     store = TakeStore(options.store)
-    plan = plan_film(film, options)
+    plan = with_damaged(plan_film(film, options), store, run)
     allowed = require_budget(plan, film.budget, spent_usd=spent_usd(film, store))
+    finishing = Finishing(plan, options)
     record_plan_table(plan, run.recorder)
     record_plan(plan, store)
-    takes = render_shots(plan, allowed.jobs, store, options, run)
-    if allowed.held:
-        raise BudgetError(
-            f"{len(allowed.held)} of {len(plan.jobs)} takes are held back by the budget",
-            where=film.path.name,
-            todo="raise the budget and run again: what was rendered is kept",
-        )
+    ahead = None if allowed.held else _cut_ahead(plan, allowed.jobs, finishing, options, run)
+    shots = render_shots(plan, allowed.jobs, store, options, run, ahead)
+    _refuse_held(len(allowed.held), len(plan.jobs), film)
+    made = [job for job in allowed.jobs if job.key in shots.takes]
+
+    def require_whole() -> None:
+        made.extend(_made_again(plan, shots, store, options, run))
+        finishing.finish_picked(shots.takes, run)
+
+    def told(deliveries: tuple[Delivered, ...]) -> MadeFilm:
+        return _told(finishing.film, plan, made, shots, deliveries, options, started)
+
     if options.only:
-        return _made(plan, allowed, (), options, started)
+        return told(())
     with hold_delivery_folder(options.out, options.store, run.stop):
-        material = cut_material(plan, takes)
-        deliveries = cut_film(film, material, options, run, lambda: _require_whole(takes, store))
-        made = _made(plan, allowed, deliveries, options, started)
-        write_report(made)
-    record_film(made, run.recorder)
-    return made
+        material = cut_material(plan, shots.takes, finishing)
+        finished = told(cut_film(finishing.film, material, options, run, require_whole))
+        write_report(finished)
+    record_film(finished, run.recorder)
+    return finished
 
 
-def cut_material(plan: Plan, takes: Mapping[str, Take]) -> CutMaterial:
-    """What the cutting room receives: each shot's picked take."""
+def cut_material(plan: Plan, takes: Mapping[str, Take], finishing: Finishing) -> CutMaterial:
+    """What the cutting room receives: each shot's picked take, finished."""
     media: dict[str, ClipMedia] = {}
     slated: set[str] = set()
     for shot in film_shots(plan.film):
         job = plan.job(shot.id)
-        media[shot.id] = shot_media(shot, takes[job.key])
+        media[shot.id] = finishing.media(shot, takes[job.key])
         if job.backend == "animatic":
             slated.add(shot.id)
     return CutMaterial(
@@ -78,38 +87,69 @@ def cut_material(plan: Plan, takes: Mapping[str, Take]) -> CutMaterial:
     )
 
 
-def shot_media(shot: Shot, take: Take) -> ClipMedia:
-    """What the cut uses of a shot's take."""
-    # Sound of the model's own is heard only where the storyboard asks for it.
-    sound = take.sound if shot.audio == "native" else None
-    return ClipMedia(take.picture, take.key, take.num_frames, take.size, take.fps, sound=sound)
-
-
-def _made(
+def _cut_ahead(
     plan: Plan,
-    allowed: Allowance,
+    jobs: Sequence[ShotJob],
+    finishing: Finishing,
+    options: FilmOptions,
+    run: FilmRun,
+) -> BesideShots | None:
+    """Cutting while shots are rendered, where rendering leaves the CPU something to do."""
+    if options.only or not waits_elsewhere(jobs):
+        return None
+    ahead = AheadCut(plan, finishing, options, run)
+    return BesideShots(ahead.work(job.key for job in jobs), ahead.enough)
+
+
+def _made_again(
+    plan: Plan, shots: RenderedShots, store: TakeStore, options: FilmOptions, run: FilmRun
+) -> tuple[ShotJob, ...]:
+    """Read every take once before the film is cut from it, and make anew what is damaged."""
+    jobs = damaged_jobs(plan, shots.takes.keys(), store, run)
+    if jobs:
+        plan = replace(plan, jobs=jobs)
+        allowed = require_budget(plan, plan.film.budget, spent_usd=spent_usd(plan.film, store))
+        render_shots(plan, allowed.jobs, store, options, run)
+        _refuse_held(len(allowed.held), len(jobs), plan.film)
+    return jobs
+
+
+def _refuse_held(held: int, of: int, film: Film) -> None:
+    if held:
+        raise BudgetError(
+            f"{held} of {of} takes are held back by the budget",
+            where=film.path.name,
+            todo="raise the budget and run again: what was rendered is kept",
+        )
+
+
+def _told(
+    film: Film,
+    plan: Plan,
+    made: Sequence[ShotJob],
+    shots: RenderedShots,
     deliveries: tuple[Delivered, ...],
     options: FilmOptions,
     started: float,
 ) -> MadeFilm:
+    keys = {job.key for job in made}
+    anew = {job.key: job for job in made}
     return MadeFilm(
-        film=plan.film,
-        plan=plan,
-        rendered=len(allowed.jobs),
-        reused=len({job.key for job in plan.jobs}) - len(allowed.jobs),
+        film=film,
+        plan=replace(plan, jobs=tuple(_as_made(job, anew) for job in plan.jobs)),
+        rendered=len(keys),
+        reused=len(shots.takes.keys() - keys),
         deliveries=deliveries,
         report=options.out / "report.html",
         wall_seconds=time.monotonic() - started,
         clean=not options.slates,
+        failed=shots.failed,
+        spent=total_quote(made),
     )
 
 
-def _require_whole(takes: Mapping[str, Take], store: TakeStore) -> None:
-    """Read every take once before the film is cut from it; damaged ones are put aside."""
-    damaged = [key for key in takes if store.find(key) is None]
-    if damaged:
-        raise StoreError(
-            f"{len(damaged)} takes were damaged on the disk and have been put aside",
-            where=str(store.entries.folder),
-            todo="run again: they will be rendered anew",
-        )
+def _as_made(job: ShotJob, made: Mapping[str, ShotJob]) -> ShotJob:
+    """The job with the state that its take was made in, also when that was seen late."""
+    if job.key not in made:
+        return job
+    return replace(job, state=made[job.key].state, stale_reason=made[job.key].stale_reason)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from generator.backends.base import Quote
 from generator.plan import Plan
 from storyboards.film import Film
 
@@ -55,3 +56,7 @@ class MadeFilm:
     wall_seconds: float
     clean: bool = False
     """Made without slates."""
+    failed: tuple[str, ...] = ()
+    """Takes that could not be made and are not in the film, in words."""
+    spent: Quote = field(default_factory=Quote)
+    """What the takes of this run were quoted at; what was held back or failed is not in it."""

@@ -50,13 +50,19 @@ class Outcome(Generic[T]):
 
 
 def run_all(
-    work: Mapping[str, Work[T]], *, jobs: int, stop: Event, lanes: Mapping[str, int] | None = None
+    work: Mapping[str, Work[T]],
+    *,
+    jobs: int,
+    stop: Event,
+    lanes: Mapping[str, int] | None = None,
+    enough: Event | None = None,
 ) -> Outcome[T]:
     """Run everything, at most `jobs` at a time, and in other lanes as many as `lanes` says.
 
     In a lane, pieces that are ready start in the order of `work`, one setup after the other,
-    and optional ones when no other is ready. Raises CancelledError once `stop` is set. Errors
-    that are no TakeboardError are defects: they set `stop` and rise as they are.
+    and optional ones when no other is ready; `enough` is set when only such are left. Raises
+    CancelledError once `stop` is set. Errors that are no TakeboardError are defects: they set
+    `stop` and rise as they are.
     """
     limits = {CPU: jobs, **(lanes or {})}
     board = _Board(work, limits)
@@ -75,6 +81,8 @@ def run_all(
                     board.end(running.pop(future), future)
                 if stop.is_set():
                     raise _cancelled()
+                if enough is not None and not board.required:
+                    enough.set()
         except BaseException:
             stop.set()
             for future in running:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -84,10 +84,10 @@ def write_report(made: MadeFilm) -> Path:
         scenes=_scenes(made.film, made.plan),
         losses=_losses(made.plan),
         adjustments=_adjustments(made.plan),
-        remarks=_remarks(made.plan, made.deliveries),
+        remarks=_remarks(made),
         backends=_backends(made.plan),
         whole=_whole_quote(made.plan.jobs),
-        spent=total_quote(made.plan.jobs),
+        spent=made.spent,
         running_s=max((delivered.seconds for delivered in made.deliveries), default=0.0),
         written=datetime.now(UTC),
     )
@@ -213,12 +213,13 @@ def _adjustments(plan: Plan) -> list[_Note]:
     return _gathered([("", text, job.shot_id) for job in plan.jobs for text in job.adjustments])
 
 
-def _remarks(plan: Plan, deliveries: Sequence[Delivered]) -> list[_Note]:
+def _remarks(made: MadeFilm) -> list[_Note]:
+    deliveries = made.deliveries
     notes = _gathered(
         [("", text, f"{each.name} {each.lang}") for each in deliveries for text in each.remarks]
     )
     everywhere = len(deliveries)
-    return [_Note("", text, ()) for text in plan.notes] + [
+    return [_Note("", text, ()) for text in (*made.failed, *made.plan.notes)] + [
         _Note("", note.text, () if len(note.holds_for) == everywhere else note.holds_for)
         for note in notes
     ]

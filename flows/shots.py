@@ -1,102 +1,206 @@
-"""Render the takes that a plan lacks, as many at a time as the machine has room for."""
+"""Render the takes that a plan lacks, as many at a time as wherever they are made has room for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from threading import Event
 
 from flows.options import FilmOptions, FilmRun
-from flows.pool import Outcome, Work, run_all
-from generator.backends.base import RenderTools
-from generator.backends.registry import backend_named
+from flows.pool import CPU, Outcome, Work, run_all
+from generator.backends.base import Backend, RenderTools
+from generator.backends.registry import InstalledBackends
+from generator.grouping import setup_of, warm_order
 from generator.plan import Plan, ShotJob
-from generator.rendering import render_take, tools_for
+from generator.rendering import prepare_takes, render_take, tools_for
 from generator.takes import Take, TakeStore
-from media.errors import RenderError, StoreError, TakeboardError
+from media.errors import CancelledError, RenderError, StoreError, TakeboardError
 
-__all__ = ["render_shots"]
+__all__ = ["BesideShots", "RenderedShots", "render_shots", "waits_elsewhere"]
+
+DEVICE, REMOTE = "device", "remote"
+
+_LANES: Mapping[str, int] = {DEVICE: 2, REMOTE: 4}
+"""Takes at a time besides those drawn on the CPU. On a device one is decoded and encoded while
+the next is denoised, which the backends see to; a service takes a few requests at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class BesideShots:
+    """Optional work for cores that have nothing to do, and what is set when the shots are done."""
+
+    work: Mapping[str, Work[Take | None]]
+    enough: Event
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedShots:
+    """Every take that is there, by key, and in words those that the film does without."""
+
+    takes: Mapping[str, Take]
+    failed: tuple[str, ...] = ()
 
 
 def render_shots(
-    plan: Plan, jobs: Sequence[ShotJob], store: TakeStore, options: FilmOptions, run: FilmRun
-) -> Mapping[str, Take]:
-    """Every take of the plan by key: those that were there, and `jobs`, made now.
+    plan: Plan,
+    jobs: Sequence[ShotJob],
+    store: TakeStore,
+    options: FilmOptions,
+    run: FilmRun,
+    beside: BesideShots | None = None,
+) -> RenderedShots:
+    """Every take of the plan: those that were there, and `jobs`, made now.
 
-    When some fail the others are finished first; then the error of the first is raised.
+    When some fail the others are finished first. A take that is not the pick is then done
+    without, and said; for a picked one the error of the first that failed is raised.
     """
     run.progress.stage("shots", sum(job.request.num_frames for job in jobs))
-    ahead = {job.key for job in jobs}
-    work = {
-        job.key: Work(
-            _recorded(job, plan, store, run), (job.waits_for,) if job.waits_for in ahead else ()
-        )
-        for job in jobs
-    }
-    outcome = run_all(work, jobs=options.jobs, stop=run.stop)
-    _require_all(plan, outcome, run)
-    takes = dict(outcome.done)
+    desk = _Desk(plan, jobs, store, run)
+    outcome: Outcome[Take | None] = run_all(
+        {**desk.work(), **(beside.work if beside else {})},
+        jobs=options.jobs,
+        stop=run.stop,
+        lanes=_LANES,
+        enough=beside.enough if beside else None,
+    )
+    failed = _failures(plan, outcome, run, strict=bool(options.only))
+    takes = {key: made for key, made in outcome.done.items() if made is not None}
+    lost = outcome.failed.keys() | outcome.left_out.keys()
     for job in plan.jobs:
-        if job.key not in takes and job.state == "cached":
+        if job.key not in takes and job.key not in lost and job.state == "cached":
             takes[job.key] = _kept(job, store)
-    return takes
+    return RenderedShots(takes, failed)
 
 
-def _recorded(job: ShotJob, plan: Plan, store: TakeStore, run: FilmRun) -> Callable[[], Take]:
-    """Rendering `job`, recorded as a task."""
+def waits_elsewhere(jobs: Sequence[ShotJob]) -> bool:
+    """Whether some of the jobs leave the CPU free: made on a device, or far away."""
+    backends = InstalledBackends()
+    return any(_lane(backends[name]) != CPU for name in {job.backend for job in jobs})
 
-    def render() -> Take:
-        shown = 0
 
-        def on_step(done: int, total: int) -> None:
-            nonlocal shown
-            frames = job.request.num_frames * done // max(total, 1)
-            run.progress.advance("shots", frames - shown, job.shot_id)
-            shown = frames
+class _Desk:
+    """The work of one run: each backend once, so that what it keeps is found again."""
 
-        given = RenderTools({}, {}, run.stop.is_set, on_step)
-        take = render_take(
-            job, backend_named(job.backend), store, tools_for(job, plan.film, store, given)
-        )
-        on_step(1, 1)
-        return take
+    def __init__(self, plan: Plan, jobs: Sequence[ShotJob], store: TakeStore, run: FilmRun) -> None:
+        self.plan, self.store, self.run = plan, store, run
+        backends = InstalledBackends()
+        self.backends = {job.backend: backends[job.backend] for job in jobs}
+        on_device = [job for job in jobs if _lane(self.backends[job.backend]) == DEVICE]
+        others = [job for job in jobs if _lane(self.backends[job.backend]) != DEVICE]
+        self.jobs = (*warm_order(on_device), *others)
+        self.keys = frozenset(job.key for job in jobs)
 
-    facts: dict[str, str | int | float] = {
-        "shot": job.shot_id,
-        "take": job.take,
-        "backend": job.backend,
-        "frames": job.request.num_frames,
-        "key": job.key[:12],
-    }
-    name = f"{plan.film.code} {job.shot_id} take {job.take}"
-    return run.recorder.task("render shot", name, render, facts)
+    def work(self) -> dict[str, Work[Take | None]]:
+        """A piece for each take, named by its key, after one for what a backend's takes share."""
+        return dict(self._pieces())
+
+    def _pieces(self) -> Iterator[tuple[str, Work[Take | None]]]:
+        prepared: set[str] = set()
+        for job in self.jobs:
+            lane = _lane(self.backends[job.backend])
+            setup = setup_of(job) if lane == DEVICE else ""
+            preparing = f"prepare {job.backend}"
+            if job.backend not in prepared:
+                prepared.add(job.backend)
+                yield preparing, Work(self._preparing(job.backend), (), lane, setup)
+            needs = (preparing, *({job.waits_for} & self.keys))
+            yield job.key, Work(self._rendering(job), needs, lane, setup)
+
+    def _preparing(self, name: str) -> Callable[[], None]:
+        """What the backend's takes share, made at once; each take does without it as well."""
+        jobs = [job for job in self.jobs if job.backend == name]
+        run, backend = self.run, self.backends[name]
+
+        def prepare() -> None:
+            tools = RenderTools({}, {}, run.stop.is_set)
+            try:
+                prepare_takes(jobs, backend, self.plan.film, self.store, tools)
+            except CancelledError:
+                raise
+            except TakeboardError as error:
+                run.progress.note(
+                    f"{name}: could not prepare its {len(jobs)} takes at once ({error}); "
+                    "each is prepared by itself"
+                )
+
+        if _lane(backend) != DEVICE:
+            return prepare
+        facts: dict[str, str | int | float] = {"backend": name, "takes": len(jobs)}
+        return run.recorder.task("prepare", f"{self.plan.film.code} {name}", prepare, facts)
+
+    def _rendering(self, job: ShotJob) -> Callable[[], Take]:
+        """Rendering `job`, recorded as a task."""
+        plan, store, run = self.plan, self.store, self.run
+
+        def render() -> Take:
+            shown = 0
+
+            def on_step(done: int, total: int) -> None:
+                nonlocal shown
+                # A model counts its own steps before its frames are counted.
+                frames = max(shown, job.request.num_frames * done // max(total, 1))
+                run.progress.advance("shots", frames - shown, job.shot_id)
+                shown = frames
+
+            given = RenderTools({}, {}, run.stop.is_set, on_step)
+            tools = tools_for(job, plan.film, store, given)
+            take = render_take(job, self.backends[job.backend], store, tools)
+            on_step(1, 1)
+            return take
+
+        facts: dict[str, str | int | float] = {
+            "shot": job.shot_id,
+            "take": job.take,
+            "backend": job.backend,
+            "frames": job.request.num_frames,
+            "key": job.key[:12],
+        }
+        name = f"{plan.film.code} {job.shot_id} take {job.take}"
+        return run.recorder.task("render shot", name, render, facts)
+
+
+def _lane(backend: Backend) -> str:
+    capabilities = backend.capabilities
+    if capabilities.remote or capabilities.usd_per_second > 0:
+        return REMOTE
+    return DEVICE if capabilities.gpu_seconds_per_second > 0 else CPU
 
 
 def _kept(job: ShotJob, store: TakeStore) -> Take:
     take = store.find(job.key, verify=False)
     if take is None:
-        reasons = [damage.reason for damage in store.entries.damage if damage.key == job.key]
         raise StoreError(
-            f"the take was damaged on the disk ({reasons[0]}) and has been put aside"
-            if reasons
-            else "the take was in the store when the film was planned and is not now",
+            "the take was in the store when the film was planned and is not now",
             where=f"{job.shot_id} take {job.take}",
             todo="run again: it will be rendered",
         )
     return take
 
 
-def _require_all(plan: Plan, outcome: Outcome[Take], run: FilmRun) -> None:
+def _failures(
+    plan: Plan, outcome: Outcome[Take | None], run: FilmRun, *, strict: bool
+) -> tuple[str, ...]:
+    """What could not be made, in words; raised where the film needs it, or when `strict`."""
     if not outcome.failed:
-        return
+        return ()
     shots = {job.key: f"{job.shot_id} take {job.take}" for job in plan.jobs}
-    for error in outcome.failed.values():
-        run.progress.note(f"failed: {error}")
-    for key, need in outcome.left_out.items():
-        run.progress.note(f"left out: {shots[key]} goes on from {shots[need]}")
-    first = next(iter(outcome.failed.values()))
-    lost = len(outcome.failed) + len(outcome.left_out)
+    lost = shots.keys() & (outcome.failed.keys() | outcome.left_out.keys())
+    needed = {job.key for job in plan.jobs if plan.picked.get(job.shot_id) == job.take}
+    said = [f"failed: {error}" for error in outcome.failed.values()]
+    said += [
+        f"left out: {shots[key]} goes on from {shots[need]}"
+        for key, need in outcome.left_out.items()
+        if key in shots
+    ]
+    for line in said:
+        run.progress.note(line)
+    if not strict and not lost & needed:
+        return tuple(said)
+    errors = [error for key, error in outcome.failed.items() if strict or key in needed]
+    first = next(iter(errors or outcome.failed.values()))
     kind: type[TakeboardError] = RenderError if isinstance(first, RenderError) else type(first)
     raise kind(
-        f"{lost} of {len(plan.jobs)} takes could not be made; the first: {first.what}",
+        f"{len(lost)} of {len(plan.jobs)} takes could not be made; the first: {first.what}",
         where=first.where,
         todo=first.todo or "every finished take is kept: mend it and run again",
     )

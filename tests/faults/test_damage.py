@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from media.errors import MediaError, StoreError
+from flows.options import FilmRun
+from flows.progress import Progress
+from media.errors import BudgetError, MediaError
 from media.ffmpeg import ffmpeg_exe
-from tests.flows.films import command, make, picture_digests, tree, write_film
+from tests.fakes import FakeBackend
+from tests.flows.films import Tree, board, command, install, make, picture_digests, tree, write_film
 
 WRAPPER = """#!/bin/sh
 echo call >> {log}
@@ -121,7 +124,7 @@ def lose_all(take: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "is_seen_late"),
+    ("damage", "put_aside"),
     [
         (flip_a_bit, True),
         (truncate, True),
@@ -131,34 +134,75 @@ def lose_all(take: Path) -> None:
         (lose_all, False),
     ],
 )
-def test_a_damaged_take_is_put_aside_and_made_anew(
-    tmp_path: Path, damage: Callable[[Path], None], is_seen_late: bool
+def test_a_damaged_take_is_put_aside_and_made_anew_at_once(
+    tmp_path: Path, damage: Callable[[Path], None], put_aside: bool
 ) -> None:
     path = write_film(tmp_path)
     first = make(path)
     pictures = picture_digests(first.deliveries[0].film)
     key = first.plan.job("sc010/sh0020").key
-    take = tmp_path / f"store/takes/{key[:2]}/{key}"
-    damage(take)
+    damage(tmp_path / f"store/takes/{key[:2]}/{key}")
+    others = takes_but(key, tmp_path)
     shutil.rmtree(tmp_path / "out")
-    if is_seen_late:
-        # Planning only looks whether a take is there; its bytes are read before it is cut.
-        answer = command("produce", path, "-q", "--store", tmp_path / "store",
-                         "--out", tmp_path / "out", home=tmp_path)  # fmt: skip
-        assert answer.returncode == StoreError.exit_code
-        (line,) = answer.stderr.strip().splitlines()
-        assert "damaged on the disk" in line
-        assert "put aside; run again" in line
-        assert not (tmp_path / "out").exists()
-        assert list((tmp_path / "store/takes/quarantine").iterdir())
-    others = {
-        name: state for name, state in tree(tmp_path / "store/takes").items() if key not in name
-    }
-    again = make(path)
-    assert again.rendered == 1
+    notes = Notes()
+    again = make(path, FilmRun(notes))
+    assert (again.rendered, again.reused) == (1, 4)
+    assert again.plan.job("sc010/sh0020").state == ("stale" if put_aside else "new")
+    said = "sc010/sh0020 take 1: the take was damaged on the disk and has been put aside"
+    assert [note.startswith(said) for note in notes.read] == [True] * put_aside
+    assert len(list((tmp_path / "store/takes/quarantine").glob("*"))) == put_aside
     assert picture_digests(again.deliveries[0].film) == pictures
-    after = tree(tmp_path / "store/takes")
+    after = takes_but(key, tmp_path)
     assert {name: after[name] for name in others} == others
+    assert make(path).rendered == 0
+
+
+class Notes(Progress):
+    """Remembers what a person should read."""
+
+    def __init__(self) -> None:
+        self.read: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.read.append(text)
+
+
+def takes_but(key: str, folder: Path) -> Tree:
+    files = tree(folder / "store/takes").items()
+    return {name: state for name, state in files if key[:60] not in name}
+
+
+def test_a_damaged_take_that_another_goes_on_from_is_made_before_it(tmp_path: Path) -> None:
+    path = write_film(tmp_path)
+    first = make(path)
+    pictures = picture_digests(first.deliveries[0].film)
+    before, after = (first.plan.job(shot).key for shot in ("sc020/sh0030", "sc020/sh0040"))
+    flip_a_bit(tmp_path / f"store/takes/{before[:2]}/{before}")
+    lose_all(tmp_path / f"store/takes/{after[:2]}/{after}")
+    again = make(path)
+    assert (again.rendered, again.reused) == (2, 3)
+    assert picture_digests(again.deliveries[0].film) == pictures
+
+
+def test_a_dear_take_that_rotted_is_not_paid_for_past_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, FakeBackend("dear", usd=3.0))
+    storyboard = board() | {"budget": {"usd": 3.5}, "defaults": {"backend": "animatic"}}
+    storyboard["scenes"][0]["shots"][1]["backend"] = "dear"
+    path = write_film(tmp_path, storyboard)
+    key = make(path).plan.job("sc010/sh0020").key
+    storyboard["budget"] = {"usd": 2.5}
+    path = write_film(tmp_path, storyboard)
+    for damage in (flip_a_bit, truncate):
+        damage(tmp_path / f"store/takes/{key[:2]}/{key}")
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        with pytest.raises(BudgetError, match=r"costs 3\.00 USD; the cap is 2\.50 USD"):
+            make(path)
+        storyboard["budget"] = {"usd": 3.5}
+        assert make(write_film(tmp_path, storyboard)).rendered == 1
+        storyboard["budget"] = {"usd": 2.5}
+        write_film(tmp_path, storyboard)
 
 
 def test_a_damaged_piece_of_film_is_encoded_anew(tmp_path: Path) -> None:

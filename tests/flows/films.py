@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import av
 import numpy as np
+import pytest
 import yaml
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
@@ -21,6 +23,8 @@ from PIL import Image, ImageDraw
 from flows.film import make_film
 from flows.made import MadeFilm
 from flows.options import FilmOptions, FilmRun
+from generator.backends import registry
+from generator.backends.base import Backend
 from media.ffmpeg import ffmpeg_exe
 from media.sound import write_sound
 from media.timebase import SAMPLE_RATE
@@ -32,6 +36,7 @@ __all__ = [
     "Tree",
     "board",
     "command",
+    "install",
     "lag_samples",
     "make",
     "noise",
@@ -132,6 +137,17 @@ def write_film(folder: Path, storyboard: Mapping[str, Any] = BOARD) -> Path:
     path = folder / "film.yaml"
     path.write_text(yaml.safe_dump(dict(storyboard), sort_keys=False), encoding="utf-8")
     return path
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *backends: Backend) -> None:
+    """Add backends to this installation for the length of a test: these very objects."""
+    module = ModuleType("installed_for_a_test")
+    classes = dict(registry._CLASSES)
+    for backend in backends:
+        setattr(module, backend.id, lambda backend=backend: backend)
+        classes[backend.id] = f"{module.__name__}:{backend.id}"
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(registry, "_CLASSES", classes)
 
 
 def make(path: Path, run: FilmRun | None = None, **changes: Any) -> MadeFilm:

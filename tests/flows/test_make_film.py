@@ -16,11 +16,9 @@ import pytest
 from PIL import Image
 
 from editor.loudness import measure_loudness
-from flows import planning
 from flows.made import MadeFilm
 from flows.options import FilmOptions, FilmRun
 from flows.planning import plan_film
-from generator.backends.registry import InstalledBackends
 from generator.picks import pick_take
 from media.errors import BudgetError, CancelledError
 from media.ffmpeg import run_ffmpeg
@@ -30,7 +28,7 @@ from media.timebase import SAMPLE_RATE
 from media.video import MEZZANINE, read_frames, write_video
 from storyboards.resolve import load_film, load_films
 from tests.fakes import FakeBackend
-from tests.flows.films import board, lag_samples, make, noise, sound_of, tree, write_film
+from tests.flows.films import board, install, lag_samples, make, noise, sound_of, tree, write_film
 
 FRAMES = 78
 SAMPLES_A_FRAME = 2000
@@ -396,8 +394,7 @@ def test_a_cap_stops_before_anything_is_rendered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_exceed: str
 ) -> None:
     dear = FakeBackend("dear", usd=3.0)
-    backends = {**InstalledBackends(), "dear": dear}
-    monkeypatch.setattr(planning, "InstalledBackends", lambda: backends)
+    install(monkeypatch, dear)
     storyboard = board()
     storyboard["defaults"] = {"backend": "dear"}
     storyboard["budget"] = {"usd": 2.5, "on_exceed": on_exceed}

@@ -25,7 +25,7 @@ from generator.backends.base import (
     Quote,
     RenderRequest,
 )
-from generator.plan import Plan, ShotJob
+from generator.plan import Plan, ShotJob, total_quote
 from generator.requests import raster_of
 from media.errors import StoreError
 from media.video import DRAFT, write_video
@@ -339,7 +339,8 @@ def test_quotes_count_every_take_and_spend_only_what_was_missing(
         job(second, quote=Quote(usd=2.25)),
         job(second, quote=Quote(usd=2.75), state="new", take=2, key="second take"),
     ]
-    page = Page(write_report(replace(made, plan=plan_of(made.film, *jobs))))
+    plan = plan_of(made.film, *jobs)
+    page = Page(write_report(replace(made, plan=plan, spent=total_quote(jobs))))
     for of in ("this run $2.75", "the shot $5.00", "every take $6.50"):
         assert of.split()[-1] in page.words, of
     assert "2 of 2" in page.words
