@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from generator.backends.base import Backend, Loss, Quote, RenderRequest, Snapped
+from generator.backends.retired import retired_note
 from generator.history import shot_keys, why_stale
 from generator.keys import canonical, request_key
 from generator.losses import film_losses, shot_losses
@@ -224,7 +225,8 @@ class _Desk:
                 fits = self._best_fit(shot, parent_key, passed)
             elif name not in self.backends:
                 hint = did_you_mean(name, list(self.backends))
-                passed.append(Loss("backend", f"{name} is not in this installation{hint}"))
+                gone = retired_note(name) or f"{name} is not in this installation{hint}"
+                passed.append(Loss("backend", gone))
                 continue
             else:
                 fits = self._snap(shot, name, parent_key, passed)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 
 from generator.backends.base import Backend
+from generator.backends.retired import retired_note
 from media.errors import UsageError
 from storyboards.fields import did_you_mean
 
@@ -54,6 +55,7 @@ def backend_named(id: str) -> Backend:
     except KeyError:
         known = list(_CLASSES)
         raise UsageError(
-            f'there is no backend "{id}" in this installation{did_you_mean(id, known)}',
+            retired_note(id)
+            or f'there is no backend "{id}" in this installation{did_you_mean(id, known)}',
             todo=f"use auto or one of: {', '.join(known)}",
         ) from None
