@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError
 from jinja2.exceptions import TemplateNotFound
 
+from generator.backends.base import ListedShot
 from media.errors import RenderError
 from storyboards.fields import Angle, CameraMove, ShotSize
 from storyboards.film import Shot
 
-__all__ = ["negative_prompt", "write_prompt"]
+__all__ = ["negative_prompt", "write_prompt", "write_shot_list"]
 
 _FOLDER = Path(__file__).resolve().parents[1] / "templates" / "prompts"
 
@@ -62,6 +63,17 @@ def write_prompt(shot: Shot, lang: str, backend_id: str) -> str:
     return " ".join(text.split())
 
 
+def write_shot_list(shots: Sequence[ListedShot], backend_id: str) -> str:
+    """The prompt for several shots at once, from their own; in the backend's way if it has one."""
+    template = _template(f"{backend_id}_shot_list", "shot_list")
+    try:
+        return " ".join(template.render(shots=shots).split())
+    except TemplateError as error:
+        raise RenderError(
+            f"the shot list cannot be filled: {error}", where=str(template.name)
+        ) from error
+
+
 def negative_prompt(shot: Shot) -> str:
     """What the shot and its look keep out of the picture."""
     look = shot.look.negative if shot.look else ""
@@ -70,7 +82,7 @@ def negative_prompt(shot: Shot) -> str:
 
 
 @cache
-def _template(backend_id: str) -> Template:
+def _template(name: str, otherwise: str = "base") -> Template:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         undefined=StrictUndefined,
@@ -79,7 +91,7 @@ def _template(backend_id: str) -> Template:
         lstrip_blocks=True,
     )
     try:
-        return environment.select_template([f"{backend_id}.j2", "base.j2"])
+        return environment.select_template([f"{name}.j2", f"{otherwise}.j2"])
     except (TemplateNotFound, TemplateError) as error:
         raise RenderError(f"the prompt template is missing or broken: {error}") from error
 
