@@ -5,7 +5,8 @@ A family is what a backend file knows of its model: how to load each part and ho
 phase cached apart, each part loaded only while it is needed. Torch is imported by families inside
 functions. `levers.place` puts a loaded module where its `Placing` says.
 
-A family that can do more also has the methods of `HasVariants`, `SwapsLoras` or `EncodesMore`.
+A family that can do more also has the methods of `HasVariants`, `SwapsLoras`, `EncodesMore` or
+`EncodesFiles`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from generator.backends.base import Frames, RenderRequest, RenderTools
 
 __all__ = [
     "LEVER_NAMES",
+    "EncodesFiles",
     "EncodesMore",
     "Family",
     "HasVariants",
@@ -121,3 +123,11 @@ class EncodesMore(Protocol):
 
     def encoded_from(self, request: RenderRequest) -> tuple[object, ...]:
         """What else of the request `encode` reads, as plain values or frozen dataclasses."""
+
+
+@runtime_checkable
+class EncodesFiles(EncodesMore, Protocol):
+    """A family whose encoder looks at pictures too: asked instead of `encode`."""
+
+    def encode_files(self, encoder: Any, request: RenderRequest, tools: RenderTools) -> Tensors:
+        """As `encode`, with the files and takes that `encoded_from` names."""

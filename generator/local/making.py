@@ -14,6 +14,7 @@ from generator.backends.base import Frames, RenderRequest, RenderTools
 from generator.keys import content_digest
 from generator.local.device import PeakMemory, free_bytes
 from generator.local.family import (
+    EncodesFiles,
     EncodesMore,
     Family,
     HasVariants,
@@ -75,6 +76,8 @@ class TakeMaking:
 
         def encode(part: Part) -> Tensors:
             with self._timed("encode_s"):
+                if isinstance(family, EncodesFiles):
+                    return family.encode_files(part.value, request, self.tools)
                 return family.encode(part.value, request)
 
         def make() -> Tensors:
@@ -115,8 +118,7 @@ class TakeMaking:
     def _denoised(self, encoded: Tensors) -> Tensors:
         family, loras = self.family, self._lora_files()
         variant = family.variant(self.request) if isinstance(family, HasVariants) else ""
-        own = () if isinstance(family, SwapsLoras) else loras
-        placing = replace(self.set_up.placing, variant=variant, loras=own)
+        placing = replace(self.set_up.placing, variant=variant, loras=loras)
 
         def denoise(part: Part) -> Tensors:
             if isinstance(family, SwapsLoras) and part.loras != loras:
@@ -169,11 +171,22 @@ class TakeMaking:
     ) -> Iterator[Part]:
         def timed_load() -> Any:
             with self._timed("load_s"):
-                return load(placing)
+                return load(key.placing)
 
-        key = PartKey(self.set_up.model_id, name, placing)
+        key = self._key(name, placing)
         with self.pool.lease(key, timed_load, self.tools.should_stop) as part:
             yield part
+
+    def _key(self, name: PartName, placing: Placing) -> PartKey:
+        """What the pool knows the part by: without adapters, where they can be swapped.
+
+        They cannot beside weights in 8 bits (diffusers gives an adapter the type of the weights
+        it finds) nor among accelerate's hooks: there the part is loaded with them.
+        """
+        exact = placing.rung in ("resident", "group_offload") and not placing.quantise
+        if exact and isinstance(self.family, SwapsLoras):
+            placing = replace(placing, loras=())
+        return PartKey(self.set_up.model_id, name, placing)
 
     def _ladder(self, name: PartName, placing: Placing, alone: ExitStack | None = None) -> Ladder:
         """From the rung that seems to fit, or that takes as large as this one ended on.
@@ -188,7 +201,7 @@ class TakeMaking:
             if alone is not None and first_wait:
                 waited = True
                 alone.enter_context(self.pool.turn(self.tools.should_stop))
-            key = PartKey(self.set_up.model_id, name, replace(placing, rung=ladder.rung))
+            key = self._key(name, replace(placing, rung=ladder.rung))
             return self.pool.drop_idle(besides=key) or first_wait
 
         def stepped(above: Rung, below: Rung, said: str) -> None:
@@ -206,7 +219,7 @@ class TakeMaking:
         volume, rung = self.set_up.learned.get((name, placing.variant), (0, rungs[0]))
         if rung in rungs and _volume(self.request) >= volume:
             rungs = rungs[rungs.index(rung) :]
-        first = PartKey(self.set_up.model_id, name, replace(placing, rung=rungs[0]))
+        first = self._key(name, replace(placing, rung=rungs[0]))
         weights = self._weights(name, placing)
         if weights is None or first in self.pool.loaded:
             return rungs
