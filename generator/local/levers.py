@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -93,23 +93,30 @@ def step_cache(
     *,
     num_steps: int,
     timestep: Callable[[], Any] | None = None,
+    mag_ratios: Sequence[float] = (),
 ) -> Iterator[None]:
     """The step cache `name` (empty: none) on a diffusers transformer for one take.
 
     It is taken off again, so nothing of one take gets into the next. `timestep` returns the
-    pipeline's current timestep, which the pyramid cache follows.
+    pipeline's current timestep, which `pyramid` follows; `mag_ratios` are what `magcache` goes
+    by, measured on the model (MagCacheConfig's `calibrate`).
     """
     if not name:
         yield
         return
-    model.enable_cache(_cache_config(name, num_steps, timestep))
+    model.enable_cache(_cache_config(name, num_steps, timestep, mag_ratios))
     try:
         yield
     finally:
         model.disable_cache()
 
 
-def _cache_config(name: str, num_steps: int, timestep: Callable[[], Any] | None) -> Any:
+def _cache_config(
+    name: str,
+    num_steps: int,
+    timestep: Callable[[], Any] | None,
+    mag_ratios: Sequence[float],
+) -> Any:
     import diffusers
 
     if name == "taylorseer":
@@ -119,7 +126,9 @@ def _cache_config(name: str, num_steps: int, timestep: Callable[[], Any] | None)
     if name == "firstblock":
         return diffusers.FirstBlockCacheConfig()
     if name == "magcache":
-        return diffusers.MagCacheConfig(num_inference_steps=num_steps)
+        return diffusers.MagCacheConfig(
+            num_inference_steps=num_steps, mag_ratios=list(mag_ratios) or None
+        )
     if name == "pyramid":
         return diffusers.PyramidAttentionBroadcastConfig(
             spatial_attention_block_skip_range=2,
@@ -130,8 +139,12 @@ def _cache_config(name: str, num_steps: int, timestep: Callable[[], Any] | None)
 
 
 def _set_attention(module: Any, backend: str) -> None:
+    from diffusers.models.attention_dispatch import attention_backend
+
     try:
-        module.set_attention_backend(backend)
+        # The module's own, and not, as diffusers would leave it, everybody's default as well.
+        with attention_backend():
+            module.set_attention_backend(backend)
     except (ValueError, RuntimeError, ImportError, AttributeError) as error:
         raise RenderError(
             f"attention {backend!r} cannot be used here: {str(error).splitlines()[0][:300]}",
@@ -145,10 +158,13 @@ def _to_fp8(module: Any, compute_dtype: Any) -> None:
 
     if hasattr(module, "enable_layerwise_casting"):
         module.enable_layerwise_casting(torch.float8_e4m3fn, compute_dtype)
-    else:
-        # Models of transformers: embeddings are read by index and stay as they are.
-        patterns = ("norm", "embed", "lm_head")
-        apply_layerwise_casting(module, torch.float8_e4m3fn, compute_dtype, patterns)
+        return
+    # Models of transformers: embeddings are added to what is computed, and what they name
+    # themselves (T5's `wo`) has to stay exact.
+    exact = ("norm", "embed", "lm_head", *(getattr(module, "_keep_in_fp32_modules", None) or ()))
+    apply_layerwise_casting(
+        module, torch.float8_e4m3fn, compute_dtype, exact, (torch.nn.Embedding,)
+    )
 
 
 def _to_int8(module: Any) -> None:
@@ -161,7 +177,8 @@ def _offload_groups(module: Any, device: Any) -> None:
     import torch
     from diffusers.hooks import apply_group_offloading
 
-    streams = device.type == "cuda"
+    # Tiled decoders run another order of layers than the first pass that streams follow.
+    streams = device.type == "cuda" and not hasattr(module, "use_tiling")
     if getattr(module, "_supports_group_offloading", False) and _has_blocks(module):
         module.enable_group_offload(
             device,

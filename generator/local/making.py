@@ -55,6 +55,13 @@ class SetUp:
     learned: dict[tuple[PartName, str], tuple[int, Rung]] = field(default_factory=dict)
     """By part and variant, the rung that a take of so many pixels ended on."""
 
+    def placing_of(self, name: PartName) -> Placing:
+        """How a part is placed: levers are the denoiser's, and a decoder's rounding is seen."""
+        if name == "denoiser":
+            return self.placing
+        plain = replace(self.placing, attention="", compile=False, step_cache="")
+        return replace(plain, quantise="") if name == "decoder" else plain
+
 
 class TakeMaking:
     """The phases of one take."""
@@ -81,7 +88,8 @@ class TakeMaking:
                 return family.encode(part.value, request)
 
         def make() -> Tensors:
-            return self._on_device("encoder", self.set_up.placing, family.load_encoder, encode)
+            placing = self.set_up.placing_of("encoder")
+            return self._on_device("encoder", placing, family.load_encoder, encode)
 
         return self._kept(PROMPTS, key, make)
 
@@ -97,7 +105,7 @@ class TakeMaking:
         delivered: first alone on the device, after the take that is being denoised there.
         """
         with ExitStack() as alone:
-            placing = self.set_up.placing
+            placing = self.set_up.placing_of("decoder")
             ladder = self._ladder("decoder", placing, alone)
             delivered = 0
             while True:
@@ -118,7 +126,7 @@ class TakeMaking:
     def _denoised(self, encoded: Tensors) -> Tensors:
         family, loras = self.family, self._lora_files()
         variant = family.variant(self.request) if isinstance(family, HasVariants) else ""
-        placing = replace(self.set_up.placing, variant=variant, loras=loras)
+        placing = replace(self.set_up.placing_of("denoiser"), variant=variant, loras=loras)
 
         def denoise(part: Part) -> Tensors:
             if isinstance(family, SwapsLoras) and part.loras != loras:

@@ -162,6 +162,7 @@ class ModelPool:
         try:
             self._hold_device(should_stop)
             part.value = load()
+            part.loras = key.placing.loras
         except BaseException:
             with self._changed:
                 self._parts.remove(part)
