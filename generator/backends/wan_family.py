@@ -6,7 +6,7 @@ latents decoded with the main one's; a part brings its transformers alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +18,9 @@ from generator.backends.base import Frames, RenderRequest, RenderTools
 from generator.backends.wan_adapters import (
     FEW_STEPS_NAME,
     activate,
-    experts_of,
     few_step_files,
     load_lora,
+    set_loras,
 )
 from generator.backends.wan_calls import CALLS, watch
 from generator.backends.wan_decode import stream_frames
@@ -71,14 +71,18 @@ class _Denoiser:
     pipes: dict[str, Any]
     device: str
     step_cache: str
-    loras: dict[str, float] = field(default_factory=dict)
+    loras: Mapping[str, float] = field(default_factory=dict)
     """Adapters of characters by name, with their weights."""
+
+    @property
+    def pipe(self) -> Any:
+        """One of the pipelines: they share their parts."""
+        return next(iter(self.pipes.values()))
 
     @property
     def experts(self) -> tuple[Any, ...]:
         """The transformers: one, or one for high and one for low noise."""
-        pipe = next(iter(self.pipes.values()))
-        both = (pipe.transformer, getattr(pipe, "transformer_2", None))
+        both = (self.pipe.transformer, getattr(self.pipe, "transformer_2", None))
         return tuple(expert for expert in both if expert is not None)
 
 
@@ -125,8 +129,9 @@ class WanFamily:
         folder = self.sources.main if part == "main" else self.sources.parts[part]
         pipes = _PIPELINES[part](self, folder, placing)
         denoiser = _Denoiser(pipes, placing.device, placing.step_cache)
-        self._load_adapters(denoiser, placing)
-        pipe = next(iter(pipes.values()))
+        self._load_few_steps(denoiser, part)
+        self.set_loras(denoiser, placing.loras)
+        pipe = denoiser.pipe
         for expert in denoiser.experts:
             place(expert, placing)
         if getattr(pipe, "image_encoder", None) is not None:
@@ -136,6 +141,10 @@ class WanFamily:
         for one in pipes.values():
             one.set_progress_bar_config(disable=True)
         return denoiser
+
+    def set_loras(self, denoiser: _Denoiser, loras: tuple[tuple[str, str, float], ...]) -> None:
+        """Make these the denoiser's only adapters of characters: SHA-256, path, weight."""
+        denoiser.loras = set_loras(denoiser.pipe, denoiser.experts, loras)
 
     def denoise(
         self, denoiser: _Denoiser, request: RenderRequest, encoded: Tensors, tools: RenderTools
@@ -232,19 +241,14 @@ class WanFamily:
             self.sources.main, subfolder="vae", dtype=torch.float32, local_files_only=True
         )
 
-    def _load_adapters(self, denoiser: _Denoiser, placing: Placing) -> None:
-        """Characters' adapters, and the few-step ones, which a request switches on."""
-        name = "lightning_i2v" if placing.variant in ("i2v", "flf2v") else "lightning"
-        pipe = next(iter(denoiser.pipes.values()))
-        num_experts = len(denoiser.experts)
-        if name in self.sources.parts and placing.variant != "animate":
-            files = few_step_files(Path(self.sources.parts[name]), num_experts)
-            for index, file in enumerate(files):
-                load_lora(pipe, file, FEW_STEPS_NAME, second=index == 1)
-        for number, (_, path, weight) in enumerate(placing.loras):
-            denoiser.loras[f"lora_{number}"] = weight
-            for index in experts_of(Path(path), num_experts):
-                load_lora(pipe, Path(path), f"lora_{number}", second=index == 1)
+    def _load_few_steps(self, denoiser: _Denoiser, part: str) -> None:
+        """The few-step adapters for the part, which a request switches on."""
+        name = "lightning_i2v" if part in ("i2v", "flf2v") else "lightning"
+        if part == "animate" or name not in self.sources.parts:
+            return
+        files = few_step_files(Path(self.sources.parts[name]), len(denoiser.experts))
+        for index, file in enumerate(files):
+            load_lora(denoiser.pipe, file, FEW_STEPS_NAME, second=index == 1)
 
 
 _PIPELINES: dict[str, Callable[[WanFamily, str, Placing], dict[str, Any]]] = {
