@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from generator.local.family import Placing
@@ -45,7 +45,7 @@ def lever_refusal(model: ModelSettings, support: LeverSupport) -> str:
         if model.precision not in support.quantise:
             reason = support.why_not(model.precision, "this model loses too much by it")
             return f"precision {model.precision}: {reason}"
-        if model.precision == "int8" and importlib.util.find_spec("torchao") is None:
+        if model.precision == "int8" and find_spec("torchao") is None:
             return "precision int8: needs the package torchao, which is not installed"
     if model.step_cache and model.step_cache not in STEP_CACHES:
         return f"step_cache: expected one of {', '.join(STEP_CACHES)}, got {model.step_cache!r}"
