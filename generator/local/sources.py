@@ -1,18 +1,19 @@
 """Where a model's files are on this machine, and which ones they are.
 
-A source is a folder, or a hub id with a pinned revision that is looked up in the local hub cache;
-with `download = true` what is missing there is fetched when a take is rendered, never while a
-film is planned. Nothing here reads weights.
+A source is a folder, a file (of a part), or a hub id with a pinned revision that is looked up in
+the local hub cache; with `download = true` what is missing there is fetched when a take is
+rendered, never while a film is planned. Nothing here loads weights.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from generator.local.family import Sources
@@ -25,8 +26,13 @@ MAIN = "main"
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_LARGEST_JSON_BYTES = 10_000_000
-"""Configurations are small; a tokenizer's vocabulary may be larger and goes in by size."""
+
+_PAPERS = (".md", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".mp4", ".pdf")
+"""What lies beside weights and changes no picture."""
+
+_SAMPLE_BYTES = 65_536
+_WHOLE_BYTES = 10_000_000
+"""A configuration is hashed whole, a larger file by three samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +56,8 @@ def what_is_missing(model: ModelSettings, needs: Sequence[Need]) -> str:
 
     With `download = true` a pinned hub id counts as met, since it can be fetched.
     """
-    for need in needs:
-        setting = _setting(model, need.name)
-        if setting is None:
-            if need.optional:
-                continue
-            return _missing(need, "is not in the models file")
-        problem = _problem(setting, need, may_fetch=model.download)
-        if problem:
-            return _missing(need, problem)
-    return ""
+    problems = (_problem(model, need) for need in needs)
+    return next((problem for problem in problems if problem), "")
 
 
 def find_sources(model: ModelSettings, needs: Sequence[Need]) -> Sources:
@@ -72,17 +70,15 @@ def find_sources(model: ModelSettings, needs: Sequence[Need]) -> Sources:
         setting = _setting(model, need.name)
         if setting is None and need.optional:
             continue
-        problem = (
-            "is not in the models file"
-            if setting is None
-            else _problem(setting, need, may_fetch=model.download)
-        )
+        problem = _problem(model, need)
         if setting is None or problem:
-            raise RefusalError(_missing(need, problem))
-        folder = _folder(setting) or _fetch(setting, need)
-        absent = _absent(folder, setting, need)
-        if absent:
-            raise RefusalError(_missing(need, f"lacks {', '.join(absent)} in {folder}"))
+            raise RefusalError(problem)
+        folder = _folder(setting)
+        if folder is None or _absent(folder, setting, need):
+            folder = _fetch(setting, need)
+            absent = _absent(folder, setting, need)
+            if absent:
+                raise RefusalError(_missing(need, f"lacks {', '.join(absent)} in {folder}"))
         found[need.name] = str(folder / setting.weight_name if setting.weight_name else folder)
     main = found.pop(MAIN, "")
     return Sources(main, found)
@@ -91,8 +87,9 @@ def find_sources(model: ModelSettings, needs: Sequence[Need]) -> Sources:
 def identity_of(model: ModelSettings, needs: Sequence[Need]) -> str:
     """Which weights these are, as one short word that goes into every take's key.
 
-    A hub id is its pinned revision; a folder is a digest of names, sizes and configurations.
-    Remembered while the folder's files keep their times, so a long plan asks cheaply.
+    A hub id is its pinned revision. A folder is a digest of names, sizes, configurations and
+    samples of the weights: the same on every machine it is copied to. Remembered while the
+    files keep their times, so that a long plan asks cheaply.
     """
     hasher = hashlib.sha256()
     for need in sorted(needs, key=lambda need: need.name):
@@ -100,18 +97,51 @@ def identity_of(model: ModelSettings, needs: Sequence[Need]) -> str:
         if setting is None:
             continue
         folder = Path(setting.source).expanduser()
-        is_local = folder.is_dir() or not _is_hub_id(setting.source)
-        which = _folder_identity(folder) if is_local else f"{setting.source}@{setting.revision}"
-        hasher.update(f"{need.name}={which}/{setting.weight_name}\n".encode())
+        if folder.is_dir():
+            names = [setting.weight_name] if setting.weight_name else None
+            which = _folder_identity(folder, names)
+        else:
+            which = f"{setting.source}@{setting.revision}/{setting.weight_name}"
+        hasher.update(f"{need.name}={which}\n".encode())
     return hasher.hexdigest()[:16]
 
 
 def _setting(model: ModelSettings, name: str) -> PartSettings | None:
-    """What the models file says of a need; None: nothing."""
+    """What the models file says of a need, a file as a name in its folder; None: nothing."""
     if name == MAIN:
-        main = PartSettings(source=model.source, revision=model.revision)
-        return main if model.source else None
-    return model.parts.get(name)
+        given = PartSettings(source=model.source, revision=model.revision) if model.source else None
+    else:
+        given = model.parts.get(name)
+    if given is not None and (file := Path(given.source).expanduser()).is_file():
+        return PartSettings(source=str(file.parent), weight_name=file.name)
+    return given
+
+
+def _problem(model: ModelSettings, need: Need) -> str:
+    """Why a need is not met, as a sentence, or nothing."""
+    setting = _setting(model, need.name)
+    if setting is None:
+        return "" if need.optional else _missing(need, "is not in the models file")
+    if Path(setting.source).expanduser().is_dir():
+        may_fetch = False
+    elif _HUB_ID.fullmatch(setting.source) is None:
+        return _missing(need, f"is not at {setting.source}")
+    elif not _COMMIT.fullmatch(setting.revision):
+        given = f"got {setting.revision!r}" if setting.revision else "got none"
+        unpinned = f"names the hub id {setting.source} without a pinned revision"
+        return f"{need.name} {unpinned}: expected a commit of 40 hexadecimal digits, {given}"
+    else:
+        may_fetch = model.download
+    folder = _folder(setting)
+    if may_fetch:
+        return ""
+    if folder is None:
+        where = f"{setting.source}@{setting.revision[:12]}"
+        return _missing(need, f"is not in the local hub cache as {where}") + (
+            ", or set download = true"
+        )
+    absent = _absent(folder, setting, need)
+    return _missing(need, f"lacks {', '.join(absent)} in {folder}") if absent else ""
 
 
 def _missing(need: Need, problem: str) -> str:
@@ -122,77 +152,82 @@ def _missing(need: Need, problem: str) -> str:
     )
 
 
-def _problem(setting: PartSettings, need: Need, *, may_fetch: bool) -> str:
-    """What is wrong with a setting, or nothing."""
-    is_folder = Path(setting.source).expanduser().is_dir()
-    if not is_folder and not _is_hub_id(setting.source):
-        return f"is not at {setting.source}"
-    if not is_folder and not _COMMIT.fullmatch(setting.revision):
-        given = f"got {setting.revision!r}" if setting.revision else "got none"
-        return (
-            f"names the hub id {setting.source} without a pinned revision: expected a commit of "
-            f"40 hexadecimal digits, {given}"
-        )
-    folder = _folder(setting)
-    if folder is None:
-        if may_fetch:
-            return ""
-        return (
-            f"is not in the local hub cache as {setting.source}@{setting.revision[:12]} (set "
-            "download = true to fetch it)"
-        )
-    absent = _absent(folder, setting, need)
-    if absent and not (may_fetch and not is_folder):
-        return f"lacks {', '.join(absent)} in {folder}"
-    return ""
-
-
-def _is_hub_id(source: str) -> bool:
-    return _HUB_ID.fullmatch(source) is not None
-
-
 def _folder(setting: PartSettings) -> Path | None:
     """The folder of a source, from disk or the local hub cache; None: it is in neither."""
     folder = Path(setting.source).expanduser()
     if folder.is_dir():
         return folder
-    if importlib.util.find_spec("huggingface_hub") is None:
+    if find_spec("huggingface_hub") is None:
         return None
     from huggingface_hub import snapshot_download
 
     try:
-        cached = snapshot_download(setting.source, revision=setting.revision, local_files_only=True)
+        return Path(
+            snapshot_download(setting.source, revision=setting.revision, local_files_only=True)
+        )
     except (OSError, ValueError):
         return None
-    return Path(cached)
 
 
 def _fetch(setting: PartSettings, need: Need) -> Path:
+    """The needed files of a hub id, fetched into the local hub cache."""
     from huggingface_hub import snapshot_download
 
+    wanted = [pattern for name in need.files for pattern in (name, f"{name}/*")]
+    named = [setting.weight_name] if setting.weight_name else []
     try:
-        return Path(snapshot_download(setting.source, revision=setting.revision))
+        fetched = snapshot_download(
+            setting.source, revision=setting.revision, allow_patterns=["*.json", *wanted, *named]
+        )
     except Exception as error:
         raise RenderError(
             f"cannot fetch {setting.source}@{setting.revision[:12]} (about {need.size_gb:g} GB): "
-            f"{type(error).__name__}: {error}",
-            todo="check the network and HF_TOKEN, or copy the folder and name it as source",
+            f"{type(error).__name__}: {str(error).splitlines()[0][:300] if str(error) else ''}",
+            todo="check the network and HF_TOKEN, or copy the folder here and name it as source",
         ) from error
+    return Path(fetched)
 
 
 def _absent(folder: Path, setting: PartSettings, need: Need) -> list[str]:
+    """The needed files that are not in the folder, shards that an index names included."""
     files = (*need.files, *((setting.weight_name,) if setting.weight_name else ()))
-    return [name for name in files if not any(folder.glob(name))]
+    absent = []
+    for name in files:
+        there = sorted(folder.glob(name))
+        if not there:
+            absent.append(name)
+        for path in there:
+            shards = (shard for index in path.glob("*.index.json") for shard in _shards(index))
+            absent += [f"{name}/{shard}" for shard in sorted(set(shards))]
+    return absent
 
 
-def _folder_identity(folder: Path) -> str:
-    """Digest of relative names, sizes and the contents of configurations."""
-    stats = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.parts[-2:]):
-            stat = path.stat()
-            stats.append((path.relative_to(folder).as_posix(), stat.st_size, stat.st_mtime_ns))
-    return _digest(str(folder.resolve()), tuple(stats))
+def _shards(index: Path) -> Iterator[str]:
+    """Files that an index of weights names and that are not beside it."""
+    try:
+        named = set(json.loads(index.read_bytes())["weight_map"].values())
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return
+    yield from (name for name in named if not (index.parent / str(name)).exists())
+
+
+def _folder_identity(folder: Path, names: Sequence[str] | None) -> str:
+    """Of the named files, or of all."""
+    if names is not None:
+        paths = [folder / name for name in names]
+    else:
+        found = (path for path in folder.rglob("*") if path.suffix.lower() not in _PAPERS)
+        paths = sorted(
+            path
+            for path in found
+            if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        )
+    stats = tuple(
+        (path.relative_to(folder).as_posix(), path.stat().st_size, path.stat().st_mtime_ns)
+        for path in paths
+        if path.is_file()
+    )
+    return _digest(str(folder.resolve()), stats)
 
 
 @lru_cache(maxsize=64)
@@ -200,6 +235,9 @@ def _digest(folder: str, stats: tuple[tuple[str, int, int], ...]) -> str:
     hasher = hashlib.sha256()
     for name, num_bytes, _ in stats:
         hasher.update(f"{name}:{num_bytes}\n".encode())
-        if name.endswith(".json") and num_bytes <= _LARGEST_JSON_BYTES:
-            hasher.update(Path(folder, name).read_bytes())
+        whole = name.endswith(".json") and num_bytes <= _WHOLE_BYTES
+        with Path(folder, name).open("rb") as file:
+            for at in (0,) if whole else (0, num_bytes // 2, max(0, num_bytes - _SAMPLE_BYTES)):
+                file.seek(at)
+                hasher.update(file.read(num_bytes if whole else _SAMPLE_BYTES))
     return hasher.hexdigest()
