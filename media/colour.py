@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 __all__ = [
     "frame_to_i420",
     "frame_to_rgb",
+    "i420_to_frame",
     "i420_to_rgb",
     "rgb_to_i420",
     "split_planes",
@@ -69,6 +70,19 @@ def frame_to_i420(frame: av.VideoFrame, out: U8 | None = None) -> U8:
         return planes
     rgb = frame_to_rgb(frame)[:height, :width]
     return rgb_to_i420(np.ascontiguousarray(rgb), planes)
+
+
+def i420_to_frame(planes: U8) -> av.VideoFrame:
+    """Planes `(height * 3 / 2, width) uint8` as a frame tagged BT.709 limited range.
+
+    It looks at the array itself where it can: that stays unchanged for as long as it is used.
+    """
+    # PyAV 18.1 takes a buffer of 90 lines for one of 88, with its colours displaced.
+    odd_chroma = planes.shape[0] % 6
+    make = av.VideoFrame.from_ndarray if odd_chroma else av.VideoFrame.from_numpy_buffer
+    frame = make(planes, format="yuv420p")
+    frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
+    return frame
 
 
 def frame_to_rgb(frame: av.VideoFrame) -> U8:

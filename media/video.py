@@ -14,7 +14,7 @@ import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
-from media.colour import frame_to_i420, frame_to_rgb, rgb_to_i420
+from media.colour import frame_to_i420, frame_to_rgb, i420_to_frame, rgb_to_i420
 from media.concat import concat_copy
 from media.errors import CancelledError, MediaError, translate_os_errors
 from media.files import temp_sibling
@@ -231,9 +231,8 @@ class _Writer:
                 where=str(self._path),
             )
         with translate_av_errors("write", self._path):
-            frame = av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
+            frame = i420_to_frame(planes)
             frame.pts, frame.time_base = self._next_pts, self._stream.codec_context.time_base
-            frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
             self._container.mux(self._stream.encode(frame))
         self._next_pts += 1
 

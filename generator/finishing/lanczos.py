@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from media.colour import frame_to_i420
+from media.colour import frame_to_i420, i420_to_frame
 
 __all__ = ["scaled"]
 
@@ -34,10 +33,8 @@ def scaled(frames: Iterable[U8], size: tuple[int, int]) -> Iterator[U8]:
         if (planes.shape[1], planes.shape[0] * 2 // 3) == size:
             yield planes
             continue
-        frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(planes), format="yuv420p")
-        frame.colorspace, frame.color_range = Colorspace.ITU709, ColorRange.MPEG
         larger = scaler.reformat(
-            frame,
+            i420_to_frame(np.ascontiguousarray(planes)),
             *size,
             format="yuv420p",
             src_colorspace=Colorspace.ITU709,

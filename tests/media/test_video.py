@@ -70,6 +70,21 @@ def test_colours_come_back(tmp_path: Path, encoding: Encoding) -> None:
         assert container.streams.video[0].codec_context.color_range == 1
 
 
+@pytest.mark.parametrize("size", [(160, 90), (64, 50), (62, 48), (66, 54)])
+def test_colours_lie_where_they_lay_at_every_even_size(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    width, height = size
+    frames = np.zeros((3, height, width, 3), np.uint8)
+    frames[:, : height // 2], frames[:, height // 2 :] = (200, 40, 40), (40, 40, 200)
+    write_video(tmp_path / "c.mp4", [frames], size=size, fps=FPS, encoding=MEZZANINE)
+    seen = read_frame(tmp_path / "c.mp4", 1).astype(int)
+    off = np.abs(seen - frames[1]).max(axis=(1, 2))
+    edge = height // 2
+    assert off[: edge - 2].max() <= 3
+    assert off[edge + 2 :].max() <= 3
+
+
 def test_no_grey_drifts_when_a_shot_is_written_again(tmp_path: Path) -> None:
     ramp = np.tile(np.arange(256, dtype=np.uint8)[None, None, :, None], (1, 48, 1, 3))
     frames: U8 = ramp
