@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from generator.backends.base import Quote
 from generator.plan import Plan, ShotJob, total_quote
 from media.errors import BudgetError
 from storyboards.schema import Budget
@@ -39,20 +40,23 @@ def require_budget(plan: Plan, budget: Budget, *, spent_usd: float = 0.0) -> All
     jobs: list[ShotJob] = []
     held: dict[str, ShotJob] = {}
     usd, gpu_seconds = spent_usd, 0.0
+    paid: set[str] = set()
     for job in missing:
-        next_usd, next_gpu = usd + job.quote.usd, gpu_seconds + job.quote.gpu_seconds
-        if job.waits_for in held or not _affordable(job, budget, next_usd, next_gpu):
+        cost = Quote() if job.generation in paid else job.quote
+        next_usd, next_gpu = usd + cost.usd, gpu_seconds + cost.gpu_seconds
+        if job.waits_for in held or not _affordable(cost, budget, next_usd, next_gpu):
             held[job.key] = job
             continue
         jobs.append(job)
+        paid |= {job.generation} - {""}
         usd, gpu_seconds = next_usd, next_gpu
     if not jobs:
         raise BudgetError(over, where=plan.film.path.name, todo="raise the budget")
     return Allowance(tuple(jobs), tuple(held.values()))
 
 
-def _affordable(job: ShotJob, budget: Budget, usd: float, gpu_seconds: float) -> bool:
-    free = job.quote.usd == 0 and job.quote.gpu_seconds == 0
+def _affordable(cost: Quote, budget: Budget, usd: float, gpu_seconds: float) -> bool:
+    free = cost.usd == 0 and cost.gpu_seconds == 0
     return free or not _over(budget, usd, gpu_seconds, 0.0)
 
 

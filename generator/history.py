@@ -94,6 +94,8 @@ def _differences(old: Any, new: Any, names: Mapping[str, str], where: str) -> li
     """Names of what differs, in words of the storyboard."""
     if old == new:
         return []
+    if where in _WHOLE:
+        return [where]
     if isinstance(old, dict) and isinstance(new, dict):
         fields = sorted(set(old) | set(new))
         return [
@@ -102,8 +104,6 @@ def _differences(old: Any, new: Any, names: Mapping[str, str], where: str) -> li
             for what in _differences(old.get(name), new.get(name), names, _said(name) or where)
         ]
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        if where in _WHOLE:
-            return [where]
         return [
             what
             for before, after in zip(old, new, strict=True)
@@ -114,7 +114,7 @@ def _differences(old: Any, new: Any, names: Mapping[str, str], where: str) -> li
     return [where]
 
 
-_WHOLE = ("size", "dialogue", "options", "motion")
+_WHOLE = ("size", "dialogue", "options", "motion", "group")
 
 _WORDS = {
     "num_frames": "duration",
@@ -127,6 +127,7 @@ _WORDS = {
     "setting_seed": "location",
     "audio_sha256": "recording",
     "loras": "lora",
+    "cut_from": "group",
     "move": "camera",
     "lens_mm": "camera",
     "path": "camera",

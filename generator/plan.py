@@ -16,7 +16,16 @@ from generator.history import shot_keys, why_stale
 from generator.keys import canonical, request_key
 from generator.losses import film_losses, shot_losses
 from generator.picks import Pick
+from generator.plan_order import parent_of, parents_first, wanted_shots, without_idle_parents
 from generator.requests import FOOTAGE, Raster, assets_for, raster_of, request_for, seed_for
+from generator.shot_groups import (
+    GENERATIONS,
+    Alone,
+    Member,
+    Together,
+    group_members,
+    why_alone,
+)
 from media.errors import RefusalError, UsageError
 from media.store import ContentStore
 from storyboards.fields import did_you_mean
@@ -61,6 +70,9 @@ class ShotJob:
     losses: tuple[Loss, ...]
     waits_for: str
     """Key of the take that it continues or edits, or empty."""
+    generation: str = ""
+    """Key of the generation of several shots that the take is cut from, or empty. The quote is
+    the generation's; `total_quote` pays it once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +122,11 @@ def plan_shots(
     """The plan, refused as a whole (RefusalError) when a shot has no backend that takes it."""
     desk = _Desk(film, backends, store, picks, settings or PlanSettings())
     shots = film_shots(film)
-    wanted = _wanted(shots, desk.settings.only)
+    wanted = wanted_shots(shots, desk.settings.only)
     refusals: list[RefusalError] = []
     refused: set[str] = set()
-    for shot in _parents_first(shots, wanted):
-        parent = _parent(shot)
+    for shot in parents_first(shots, wanted):
+        parent = parent_of(shot)
         if parent in refused:
             refused.add(shot.id)
             continue
@@ -128,20 +140,32 @@ def plan_shots(
     if refusals:
         raise RefusalError("\n".join(str(refusal) for refusal in refusals))
     in_order = tuple(job for shot in shots for job in desk.jobs.get(shot.id, ()))
-    shown = _without_idle_parents(in_order, wanted)
+    shown = without_idle_parents(in_order, wanted)
     return Plan(
         film, desk.raster, shown, desk.picked, film_losses(film), tuple(desk.notes + desk.lost())
     )
 
 
 def total_quote(jobs: Sequence[ShotJob]) -> Quote:
-    """What making the jobs costs; cached ones cost nothing, and a shared key is paid once."""
-    quotes = {job.key: job.quote for job in jobs if job.state != "cached"}.values()
+    """What making the jobs costs; cached ones cost nothing, what is shared is paid once."""
+    quotes = {
+        job.generation or job.key: job.quote for job in jobs if job.state != "cached"
+    }.values()
     return Quote(
         usd=sum(quote.usd for quote in quotes),
         gpu_seconds=sum(quote.gpu_seconds for quote in quotes),
         cpu_seconds=sum(quote.cpu_seconds for quote in quotes),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """What a shot is made on, if it is made alone."""
+
+    backend: Backend
+    snapped: Snapped
+    passed: tuple[Loss, ...]
+    parent_key: str
 
 
 class _Desk:
@@ -161,21 +185,32 @@ class _Desk:
         self.jobs: dict[str, tuple[ShotJob, ...]] = {}
         self.picked: dict[str, int] = {}
         self.notes: list[str] = []
+        self._choices: dict[str, _Chosen] = {}
+        self._groups: set[str] = set()
+        self._places: dict[str, Together | str] = {}
+        self._generations = ContentStore(store.root, GENERATIONS)
         self._history = shot_keys(store, film)
         self._names = {digest: path.name for digest, path in assets_for(film).items()}
 
     def plan(self, shot: Shot) -> None:
         """Plan every take of `shot`; the shot that it goes on from is planned already."""
-        parent_key = self._parent_key(shot)
-        backend, snapped, passed = self._choose(shot, parent_key)
-        takes = 1 if shot.source is not None else shot.take_count
-        quote = backend.quote(snapped.request)
-        losses = passed + snapped.losses + shot_losses(shot, backend)
+        if shot.id in self.jobs:
+            return
+        if shot.group and shot.group not in self._groups:
+            self._groups.add(shot.group)
+            self._places.update(self._group(shot.group))
+        chosen = self._chosen(shot)
+        backend, place = chosen.backend, self._places.get(shot.id, "")
+        together = place if isinstance(place, Together) else None
+        losses = chosen.passed + chosen.snapped.losses + shot_losses(shot, backend)
+        if together is not None:
+            losses = tuple(dict.fromkeys(losses + together.whole.losses))
+        elif place and backend.capabilities.shots_per_generation > 1:
+            losses += (Loss("group", f"it is made alone: {place}"),)
+        quote = backend.quote(together.whole.request if together else chosen.snapped.request)
         jobs: list[ShotJob] = []
-        for take in range(1, takes + 1):
-            request = snapped.request
-            if take > 1:
-                request = replace(request, seed=seed_for(self.film, shot, take))
+        for take in range(1, (1 if shot.source is not None else shot.take_count) + 1):
+            request, generation = self._request(shot, chosen, together, take)
             key = request_key(request, backend.id, backend.revision)
             state, reason = self._state(shot, take, backend, request, key)
             jobs.append(
@@ -189,14 +224,62 @@ class _Desk:
                     num_frames=max(1, self.raster.frames(shot.num_frames, self.film.fps)),
                     state=state,
                     stale_reason=reason,
-                    quote=quote,
-                    adjustments=snapped.adjustments,
+                    quote=Quote() if generation and self._generations.peek(generation) else quote,
+                    adjustments=together.adjustments if together else chosen.snapped.adjustments,
                     losses=losses,
-                    waits_for=parent_key,
+                    waits_for=together.waits_for if together else chosen.parent_key,
+                    generation=generation,
                 )
             )
         self.jobs[shot.id] = tuple(jobs)
         self.picked[shot.id] = self._pick(shot.id, jobs)
+
+    def _request(
+        self, shot: Shot, chosen: _Chosen, together: Together | None, take: int
+    ) -> tuple[RenderRequest, str]:
+        """The take's snapped request, and the key of the generation that it is cut from."""
+        request = chosen.snapped.request
+        if together is not None:
+            seed = seed_for(self.film, together.first, take)
+            request = together.request(request, seed)
+            whole = together.whole_of(seed)
+            return request, request_key(whole, chosen.backend.id, chosen.backend.revision)
+        if take > 1:
+            request = replace(request, seed=seed_for(self.film, shot, take))
+        return request, ""
+
+    def _group(self, name: str) -> Mapping[str, Together | str]:
+        """By shot of the group, its place in a generation or why it is made alone."""
+        shots = film_shots(self.film)
+        members = [shot for shot in shots if shot.group == name]
+        try:
+            # The first may go on from a shot that nobody else has asked for.
+            for before in parents_first(shots, frozenset({members[0].id}))[:-1]:
+                self.plan(before)
+        except RefusalError:
+            return {}
+        ready: list[Member | Alone] = []
+        for shot in members:
+            reason = why_alone(shot, is_first=shot is members[0])
+            try:
+                chosen = self._chosen(shot) if not reason else None
+            except RefusalError as refusal:
+                # Its own planning says so again.
+                chosen, reason = None, refusal.what
+            if chosen is None:
+                ready.append(Alone(shot.id, reason))
+                continue
+            backend, key = chosen.backend, chosen.parent_key
+            request = request_for(self.film, shot, 1, backend, picked=key, raster=self.raster)
+            ready.append(Member(shot, backend, request))
+        return group_members(ready)
+
+    def _chosen(self, shot: Shot) -> _Chosen:
+        if shot.id not in self._choices:
+            parent_key = self._parent_key(shot)
+            backend, snapped, passed = self._choose(shot, parent_key)
+            self._choices[shot.id] = _Chosen(backend, snapped, passed, parent_key)
+        return self._choices[shot.id]
 
     def lost(self) -> list[str]:
         """Picks of shots that the storyboard does not have."""
@@ -208,7 +291,7 @@ class _Desk:
         ]
 
     def _parent_key(self, shot: Shot) -> str:
-        parent = _parent(shot)
+        parent = parent_of(shot)
         if not parent:
             return ""
         jobs = self.jobs[parent]
@@ -319,52 +402,3 @@ class _Desk:
             "changed; take 1 is used"
         )
         return 1
-
-
-def _parent(shot: Shot) -> str:
-    """The shot whose take this one is made from, or nothing."""
-    if shot.source is not None:
-        return ""
-    if shot.edit is not None:
-        return shot.edit.shot
-    if shot.continues is not None and shot.continues.mode != "cut":
-        return shot.continues.shot
-    return ""
-
-
-def _wanted(shots: Sequence[Shot], only: tuple[str, ...]) -> frozenset[str]:
-    known = [shot.id for shot in shots]
-    for shot_id in only:
-        if shot_id not in known:
-            raise UsageError(
-                f'there is no shot "{shot_id}" in the film{did_you_mean(shot_id, known)}'
-            )
-    return frozenset(only or known)
-
-
-def _parents_first(shots: Sequence[Shot], wanted: frozenset[str]) -> list[Shot]:
-    """The wanted shots and those they go on from, each after its parent."""
-    by_id = {shot.id: shot for shot in shots}
-    ordered: dict[str, Shot] = {}
-    for shot in shots:
-        chain: dict[str, Shot] = {}
-        at: Shot | None = shot if shot.id in wanted else None
-        while at is not None and at.id not in ordered:
-            if at.id in chain:
-                raise UsageError("shots go on from each other in a circle", where=at.id)
-            chain[at.id] = at
-            at = by_id.get(_parent(at))
-        ordered.update((one.id, one) for one in reversed(chain.values()))
-    return list(ordered.values())
-
-
-def _without_idle_parents(jobs: Sequence[ShotJob], wanted: frozenset[str]) -> tuple[ShotJob, ...]:
-    """Jobs of the wanted shots, and of other shots only the takes that those go on from."""
-    needed = {job.key for job in jobs if job.shot_id in wanted}
-    by_key = {job.key: job for job in jobs}
-    for key in list(needed):
-        parent = by_key[key].waits_for
-        while parent and parent not in needed:
-            needed.add(parent)
-            parent = by_key[parent].waits_for
-    return tuple(job for job in jobs if job.shot_id in wanted or job.key in needed)

@@ -21,10 +21,14 @@ from generator.backends.base import (
 from generator.keys import KEY_ENCODING, canonical
 from generator.plan import ShotJob
 from generator.requests import assets_for
+from generator.seams import measure
+from generator.shot_cuts import GENERATION, ChangeMeter, cut_take
+from generator.shot_groups import GENERATIONS
 from generator.takes import PICTURE, SOUND, Take, TakeStore
 from media.errors import CancelledError, RenderError, TakeboardError
 from media.files import sha256_file
 from media.sound import write_sound
+from media.store import ContentStore
 from media.video import MEZZANINE, write_video
 from storyboards.film import Film
 
@@ -41,7 +45,7 @@ def render_take(job: ShotJob, backend: Backend, store: TakeStore, tools: RenderT
     """
 
     def build(folder: Path) -> Mapping[str, Any]:
-        return _render_into(folder, job, backend, tools)
+        return _render_into(folder, job, backend, store, tools)
 
     try:
         return Take.of(store.entries.make(job.key, build, should_stop=tools.should_stop))
@@ -76,9 +80,10 @@ def prepare_takes(
     """
     known = assets_for(film)
     assets = {digest: path for job in jobs for digest, path in _verified(job, known).items()}
+    asked = [job.request.cut_from.request if job.request.cut_from else job.request for job in jobs]
     try:
         backend.prepare(
-            [job.request for job in jobs], replace(tools, assets=assets, cache=store.entries.root)
+            list(dict.fromkeys(asked)), replace(tools, assets=assets, cache=store.entries.root)
         )
     except TakeboardError:
         raise
@@ -114,25 +119,28 @@ def _named_files(request: RenderRequest) -> set[str]:
     named.add(request.audio_sha256)
     if request.edit is not None:
         named.add(request.edit.mask_sha256)
+    if request.cut_from is not None:
+        named |= _named_files(request.cut_from.request)
     return named - {""}
 
 
 def _render_into(
-    folder: Path, job: ShotJob, backend: Backend, tools: RenderTools
+    folder: Path, job: ShotJob, backend: Backend, store: TakeStore, tools: RenderTools
 ) -> Mapping[str, Any]:
     """Render into `folder` and return the manifest's details."""
     if tools.should_stop():
         raise CancelledError("cancelled before the take was begun", where=_where(job))
     started = time.monotonic()
     try:
-        rendered = backend.render(job.request, tools)
+        rendered = _rendered(job, backend, store, tools)
         _require_as_planned(job, rendered)
+        chunks, meter = _checked(rendered, job, tools), ChangeMeter()
         made = write_video(
             folder / PICTURE,
-            _checked(rendered, job, tools),
+            meter.over(chunks) if job.request.shots else chunks,
             size=rendered.size,
             fps=rendered.fps,
-            encoding=MEZZANINE,
+            encoding=GENERATION if job.request.shots else MEZZANINE,
             should_stop=tools.should_stop,
         )
         audio = rendered.audio()
@@ -146,7 +154,38 @@ def _render_into(
         raise RenderError(f"expected {rendered.num_frames} frames, got {made}", where=_where(job))
     if audio is not None:
         write_sound(folder / SOUND, audio)
-    return _details(job, backend, rendered, time.monotonic() - started)
+    details = _details(job, backend, rendered, time.monotonic() - started)
+    if job.request.shots:
+        return {**details, "changes": meter.changes}
+    return {**details, **_join(job, rendered, folder, audio is not None, tools)}
+
+
+def _rendered(job: ShotJob, backend: Backend, store: TakeStore, tools: RenderTools) -> Rendered:
+    """The take in the making, by the backend or cut from its generation, which is made once."""
+    cut = job.request.cut_from
+    if cut is None:
+        return backend.render(job.request, tools)
+    whole = replace(job, request=cut.request)
+
+    def build(folder: Path) -> Mapping[str, Any]:
+        return _render_into(folder, whole, backend, store, tools)
+
+    generations = ContentStore(store.entries.root, GENERATIONS)
+    return cut_take(generations.make(job.generation, build, should_stop=tools.should_stop), cut)
+
+
+def _join(
+    job: ShotJob, rendered: Rendered, folder: Path, heard: bool, tools: RenderTools
+) -> Mapping[str, Any]:
+    """How well the take goes on from the one before, for the manifest; nothing for a cut."""
+    going_on = job.request.continue_from
+    before = tools.takes.get(going_on.take_key) if going_on is not None else None
+    if going_on is None or before is None:
+        return {}
+    after = TakeMedia(folder / PICTURE, folder / SOUND if heard else None, rendered.num_frames)
+    seam = measure(before, after, shared_frames=int(going_on.mode == "shared_keyframe"))
+    faults = [f"the join with the take before: {fault}" for fault in seam.faults]
+    return {"join": str(seam), "warnings": [*rendered.warnings, *faults]}
 
 
 def _require_as_planned(job: ShotJob, rendered: Rendered) -> None:
@@ -194,6 +233,7 @@ def _details(
         "fps": str(rendered.fps),
         "num_frames": rendered.num_frames,
         "seed": rendered.seed,
+        "generation": job.generation,
         "model_revision": rendered.revision,
         "versions": dict(rendered.versions),
         "licence": rendered.licence,

@@ -23,10 +23,7 @@ from media.store import Entry
 from media.timebase import samples_at, seconds_to_frames
 from media.video import MEZZANINE, read_frames
 
-__all__ = ["GENERATION", "GENERATIONS", "ChangeMeter", "CutPlaces", "cut_places", "cut_take"]
-
-GENERATIONS = "generations"
-"""The kind of store that whole generations are in, beside the takes."""
+__all__ = ["GENERATION", "ChangeMeter", "CutPlaces", "cut_places", "cut_take"]
 
 GENERATION = replace(MEZZANINE, crf=4)
 """What generations are kept in: they are encoded once more as takes."""

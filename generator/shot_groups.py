@@ -26,7 +26,18 @@ from generator.prompts import write_shot_list
 from media.errors import RefusalError
 from storyboards.film import Shot
 
-__all__ = ["REACH_S", "Member", "Together", "group_members", "why_alone"]
+__all__ = [
+    "GENERATIONS",
+    "REACH_S",
+    "Alone",
+    "Member",
+    "Together",
+    "group_members",
+    "why_alone",
+]
+
+GENERATIONS = "generations"
+"""The kind of store that whole generations are in, beside the takes."""
 
 REACH_S = Fraction(1, 4)
 """How far a cut may come from where it was asked for. Each shot is asked for so much longer that
@@ -41,7 +52,14 @@ class Member:
     backend: Backend
     request: RenderRequest
     """Of its first take, not snapped."""
-    snapped: Snapped
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A shot of a group that cannot be made with the others."""
+
+    shot_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +67,30 @@ class Together:
     """A shot's place in a generation."""
 
     first: Shot
-    """Its seed is the generation's."""
+    """Its seeds are the generation's."""
     others: tuple[str, ...]
     whole: Snapped
     index: int
     needed: tuple[int, ...]
 
+    @property
+    def waits_for(self) -> str:
+        """Key of the take that the generation goes on from, or empty."""
+        going_on = self.whole.request.continue_from
+        return going_on.take_key if going_on is not None else ""
+
+    @property
+    def adjustments(self) -> tuple[str, ...]:
+        """What was changed to fit, and with which shots it is made."""
+        return (*self.whole.adjustments, f"in one generation with {', '.join(self.others)}")
+
+    def whole_of(self, seed: int) -> RenderRequest:
+        """The request of the whole generation of this seed."""
+        return replace(self.whole.request, seed=seed)
+
     def request(self, own: RenderRequest, seed: int) -> RenderRequest:
         """The shot's `own` snapped request as one that is cut from the generation of `seed`."""
-        whole = replace(self.whole.request, seed=seed)
+        whole = self.whole_of(seed)
         return replace(
             own,
             seed=seed,
@@ -81,7 +114,7 @@ def why_alone(shot: Shot, *, is_first: bool) -> str:
     return ""
 
 
-def group_members(members: Sequence[Member]) -> Mapping[str, Together | str]:
+def group_members(members: Sequence[Member | Alone]) -> Mapping[str, Together | str]:
     """By shot, its place in a generation, or why it is made alone.
 
     `members` are neighbours in film order. As many of them go together as their backend makes in
@@ -92,12 +125,17 @@ def group_members(members: Sequence[Member]) -> Mapping[str, Together | str]:
     whole: Snapped | None = None
     apart = ""
     for member in members:
-        longer = _fits([*run, member]) if run else ""
-        if isinstance(longer, Snapped):
+        longer = _fits([*run, member]) if isinstance(member, Member) and run else ""
+        if isinstance(member, Member) and isinstance(longer, Snapped):
             run, whole = [*run, member], longer
             continue
-        places.update(_settled(run, whole, apart or longer))
-        run, whole, apart = [member], None, longer
+        why = f"so is {member.shot_id} beside it" if isinstance(member, Alone) else str(longer)
+        places.update(_settled(run, whole, apart or why))
+        run, whole, apart = [], None, why
+        if isinstance(member, Member):
+            run = [member]
+        else:
+            places[member.shot_id] = member.reason
     places.update(_settled(run, whole, apart))
     return places
 

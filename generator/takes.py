@@ -72,7 +72,15 @@ def record_plan(plan: Plan, store: TakeStore) -> None:
 
 
 def spent_usd(film: Film, store: TakeStore) -> float:
-    """What the takes of this film that are still in the store have cost."""
+    """What the takes of this film that are still in the store have cost.
+
+    Takes that are cut from one generation each name its cost: it was paid once.
+    """
     keys = {key for keys in shot_keys(store.entries, film).values() for key in keys}
     found = (store.entries.find(key, verify=False) for key in keys if store.entries.peek(key))
-    return sum(float(entry.details.get("cost_usd", 0.0)) for entry in found if entry)
+    costs = {
+        entry.details.get("generation") or entry.key: float(entry.details.get("cost_usd", 0.0))
+        for entry in found
+        if entry
+    }
+    return sum(costs.values())
