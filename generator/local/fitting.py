@@ -105,9 +105,15 @@ def _at_a_rate(
     changes.append(f"rate {request.fps} to {fps} fps, {request.num_frames} to {num_frames} frames")
 
     def moved(frame: int) -> int:
-        if frame == request.num_frames - 1:
-            return num_frames - 1
-        return min(round(frame * fps / request.fps), num_frames - 1)
+        """A place between frames: the end stays the end."""
+        if frame >= request.num_frames:
+            return num_frames
+        return min(round(frame * fps / request.fps), num_frames)
+
+    def shown(frame: int) -> int:
+        """A frame itself: the last one stays the last."""
+        last = request.num_frames - 1
+        return num_frames - 1 if frame >= last else min(moved(frame), num_frames - 1)
 
     continued = request.continue_from
     if continued is not None:
@@ -117,7 +123,7 @@ def _at_a_rate(
         request,
         fps=fps,
         num_frames=num_frames,
-        key_pictures=tuple(replace(key, frame=moved(key.frame)) for key in request.key_pictures),
+        key_pictures=tuple(replace(key, frame=shown(key.frame)) for key in request.key_pictures),
         continue_from=continued,
         description=replace(
             request.description,
