@@ -202,11 +202,16 @@ class ModelPool:
         lock = self._lock
         if lock is None:
             return
-        with self._holding:
+        while not self._holding.acquire(timeout=_POLL_S):
+            if should_stop():
+                raise CancelledError("cancelled while waiting for the device", where=self.device)
+        try:
             if not lock.held:
                 lock.hold(should_stop)
                 watch = threading.Thread(target=self._watch_for_others, args=(lock,), daemon=True)
                 watch.start()
+        finally:
+            self._holding.release()
 
     def _watch_for_others(self, lock: DeviceLock) -> None:
         while lock.held:
