@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from generator.backends.base import Backend, Loss, Quote, RenderRequest, Snapped
@@ -18,14 +19,7 @@ from generator.losses import film_losses, shot_losses
 from generator.picks import Pick
 from generator.plan_order import parent_of, parents_first, wanted_shots, without_idle_parents
 from generator.requests import FOOTAGE, Raster, assets_for, raster_of, request_for, seed_for
-from generator.shot_groups import (
-    GENERATIONS,
-    Alone,
-    Member,
-    Together,
-    group_members,
-    why_alone,
-)
+from generator.shot_groups import GENERATIONS, Alone, Member, Together, group_members, why_alone
 from media.errors import RefusalError, UsageError
 from media.store import ContentStore
 from storyboards.fields import did_you_mean
@@ -186,19 +180,22 @@ class _Desk:
         self.picked: dict[str, int] = {}
         self.notes: list[str] = []
         self._choices: dict[str, _Chosen] = {}
-        self._groups: set[str] = set()
+        self._groups: dict[str, list[Shot]] = {}
+        """Groups that are not planned yet."""
         self._places: dict[str, Together | str] = {}
         self._generations = ContentStore(store.root, GENERATIONS)
         self._history = shot_keys(store, film)
+        for shot in film_shots(film):
+            if shot.group:
+                self._groups.setdefault(shot.group, []).append(shot)
         self._names = {digest: path.name for digest, path in assets_for(film).items()}
 
     def plan(self, shot: Shot) -> None:
         """Plan every take of `shot`; the shot that it goes on from is planned already."""
         if shot.id in self.jobs:
             return
-        if shot.group and shot.group not in self._groups:
-            self._groups.add(shot.group)
-            self._places.update(self._group(shot.group))
+        if shot.group in self._groups:
+            self._places.update(self._group(self._groups.pop(shot.group)))
         chosen = self._chosen(shot)
         backend, place = chosen.backend, self._places.get(shot.id, "")
         together = place if isinstance(place, Together) else None
@@ -248,16 +245,16 @@ class _Desk:
             request = replace(request, seed=seed_for(self.film, shot, take))
         return request, ""
 
-    def _group(self, name: str) -> Mapping[str, Together | str]:
+    def _group(self, members: Sequence[Shot]) -> Mapping[str, Together | str]:
         """By shot of the group, its place in a generation or why it is made alone."""
-        shots = film_shots(self.film)
-        members = [shot for shot in shots if shot.group == name]
-        try:
-            # The first may go on from a shot that nobody else has asked for.
-            for before in parents_first(shots, frozenset({members[0].id}))[:-1]:
-                self.plan(before)
-        except RefusalError:
-            return {}
+        parent = parent_of(members[0])
+        if parent and parent not in self.jobs:
+            # The first goes on from a shot that nobody else has asked for.
+            try:
+                for before in parents_first(film_shots(self.film), {parent}):
+                    self.plan(before)
+            except RefusalError:
+                return {}
         ready: list[Member | Alone] = []
         for shot in members:
             reason = why_alone(shot, is_first=shot is members[0])
@@ -334,6 +331,13 @@ class _Desk:
         at = shot.backends.index("auto")
         return (*shot.backends[:at], *routed, *shot.backends[at:])
 
+    @cached_property
+    def _ready(self) -> tuple[str, ...]:
+        """What `auto` chooses from."""
+        return tuple(
+            name for name, one in self.backends.items() if name != FOOTAGE and not one.unready
+        )
+
     def _best_fit(
         self, shot: Shot, parent_key: str, passed: list[Loss]
     ) -> tuple[Backend, Snapped] | None:
@@ -343,9 +347,7 @@ class _Desk:
         the real thing is taken only where nothing else is left.
         """
         found: list[tuple[tuple[float, ...], Backend, Snapped]] = []
-        for order, name in enumerate(self.backends):
-            if name == FOOTAGE or self.backends[name].unready:
-                continue
+        for order, name in enumerate(self._ready):
             fits = self._snap(shot, name, parent_key, passed)
             if fits is not None:
                 quote = fits[0].quote(fits[1].request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from media.errors import UsageError
@@ -37,7 +37,7 @@ def wanted_shots(shots: Sequence[Shot], only: tuple[str, ...]) -> frozenset[str]
     return frozenset(only or known)
 
 
-def parents_first(shots: Sequence[Shot], wanted: frozenset[str]) -> list[Shot]:
+def parents_first(shots: Sequence[Shot], wanted: Set[str]) -> list[Shot]:
     """The wanted shots and those they go on from, each after its parent."""
     by_id = {shot.id: shot for shot in shots}
     ordered: dict[str, Shot] = {}

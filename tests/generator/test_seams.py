@@ -37,7 +37,7 @@ def land(seed: int) -> np.ndarray:
         shapes = rng.random((400 // step + 2, 1600 // step + 2, 3)).astype(np.float32)
         total += cv2.resize(shapes, (1600, 400), interpolation=cv2.INTER_CUBIC) * step**0.7
     low, high = total.min(), total.max()
-    return ((total - low) * (255 / (high - low))).astype(np.uint8)
+    return np.asarray((total - low) * (255 / (high - low)), np.uint8)
 
 
 HERE, ELSEWHERE = land(1), land(2)

@@ -271,13 +271,14 @@ def test_colour_comes_back_to_the_models_own_within_a_second() -> None:
 def test_what_goes_on_is_not_touched() -> None:
     """A light that comes up evenly is the same light on both sides of a seam."""
 
+    at = 0
+
     def dawn(_: int, frames: Frames) -> Frames:
         nonlocal at
         gains = 0.6 + (at + np.arange(len(frames))) / 400
         at += len(frames)
         return np.asarray(frames * gains[:, None, None, None], np.uint8)
 
-    at = 0
     frames, rendered = made(Model(dawn, hum=lambda index: -1.0), asked(audio="none"))
     at = 0
     assert np.array_equal(frames, dawn(0, np.stack([scene(one) for one in range(120)])))
