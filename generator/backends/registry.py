@@ -13,6 +13,10 @@ from storyboards.fields import did_you_mean
 __all__ = ["InstalledBackends", "backend_named", "known_backends"]
 
 _CLASSES: Mapping[str, str] = {
+    "ltx2": "generator.backends.ltx2:LTX2",
+    "wan": "generator.backends.wan:WanBackend",
+    "cogvideox": "generator.backends.cogvideox:CogVideoX",
+    "openai_video": "generator.backends.openai_video:OpenAIVideo",
     "animatic": "generator.backends.animatic:Animatic",
     "footage": "generator.backends.footage:FootageBackend",
 }
