@@ -32,7 +32,7 @@ from generator.local.family import Sources
 from generator.local.fitting import fit_request
 from generator.local.settings import LocalSettings, ModelSettings
 from generator.local.unmade import reference_field, require_makeable, without_unmade
-from generator.segments import render_in_segments, segments_of
+from generator.segments import segments_of
 from media.errors import RefusalError
 from media.timebase import SAMPLE_RATE
 
@@ -130,6 +130,8 @@ class LTX2:
                     ("pyramid", "it skips attention between picture and sound, which then drift"),
                 ),
             ),
+            rule=_RULE,
+            overlap_frames=_OVERLAP_FRAMES,
         )
 
     @property
@@ -153,15 +155,15 @@ class LTX2:
         """Why it cannot render here, and what to do; empty: it can."""
         model = self._renderer.model
         if model.variant and model.variant not in VARIANTS:
-            return f"ltx2: expected variant {', '.join(VARIANTS)}, got {model.variant!r}"
+            return f"variant: expected {', '.join(VARIANTS)}, got {model.variant!r}"
         if model.step_cache and setup_of(model).few_steps:
-            return f"ltx2: step_cache {model.step_cache}: eight distilled steps have none to skip"
+            return f"step_cache {model.step_cache}: eight distilled steps have none to skip"
         return self._renderer.unready
 
     def snap(self, request: RenderRequest) -> Snapped:
         """The request as the model makes it. RefusalError when it is not set up, or cannot."""
         if self.unready:
-            raise RefusalError(self.unready)
+            raise RefusalError(f"{self.id} {self.unready}")
         able, setup = self.capabilities, setup_of(self._renderer.model)
         require_makeable(request, able)
         changes: list[str] = []
@@ -208,8 +210,7 @@ class LTX2:
 
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
         """Denoise the take, or its first segment, and start decoding."""
-        segments = segments_of(request, _RULE, _OVERLAP_FRAMES)
-        return render_in_segments(request, tools, segments, self._renderer.render)
+        return self._renderer.render(request, tools)
 
 
 def _needs(model: ModelSettings) -> Sequence[Need]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from generator.backends.ltx2_parts.pipeline import (
     conditioning_pipeline,
     load_adapter,
     reference_downscale,
+    require_transformer_only,
 )
 from generator.backends.ltx2_parts.recipe import Recipe, Setup, recipe_of
 from generator.backends.ltx2_parts.stages import Denoiser, Progress, TakeStages
 from generator.backends.ltx2_parts.stream import steady_decoder, stream_decode
+from generator.local.adapters import lora_name, set_loras
 from generator.local.clips import frames_from_unit, trimmed
 from generator.local.family import Placing, Sources, Tensors
 from generator.local.levers import place
@@ -200,18 +203,28 @@ class LTX2Family:
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
+    def set_loras(self, denoiser: Denoiser, loras: tuple[tuple[str, str, float], ...]) -> None:
+        """Make these the characters' adapters; the parts' own stay."""
+        for _, path, _ in loras:
+            require_transformer_only(Path(path))
+        set_loras(
+            denoiser.pipe,
+            loras,
+            base=f"LTX-{self.setup.generation}",
+            besides=dict.fromkeys(self._own_adapters, 1.0),
+        )
+        denoiser.loras = tuple((lora_name(sha256), weight) for sha256, _, weight in loras)
+
+    @property
+    def _own_adapters(self) -> tuple[str, ...]:
+        return tuple(name for name in ("ingredients", "distilled") if name in self.sources.parts)
+
     def _load_adapters(self, denoiser: Denoiser, placing: Placing) -> None:
-        for name in ("ingredients", "distilled"):
-            if name in self.sources.parts:
-                load_adapter(denoiser.pipe, self.sources.parts[name], name)
+        for name in self._own_adapters:
+            load_adapter(denoiser.pipe, self.sources.parts[name], name)
         if "ingredients" in self.sources.parts:
             denoiser.downscale = reference_downscale(self.sources.parts["ingredients"])
-        loras = []
-        for index, (sha256, path, weight) in enumerate(placing.loras):
-            name = f"cast{index}_{sha256[:8]}"
-            load_adapter(denoiser.pipe, path, name)
-            loras.append((name, weight))
-        denoiser.loras = tuple(loras)
+        self.set_loras(denoiser, placing.loras)
 
     def _upsampler(self, vae: Any, placing: Placing) -> Any:
         import torch

@@ -18,6 +18,7 @@ __all__ = [
     "conditioning_pipeline",
     "load_adapter",
     "reference_downscale",
+    "require_transformer_only",
     "use_adapters",
 ]
 
@@ -75,7 +76,7 @@ def load_adapter(pipe: Any, path: str, name: str) -> None:
     RenderError for a file that is not there or changes more than the transformer.
     """
     file = _adapter_file(path)
-    _require_transformer_only(file)
+    require_transformer_only(file)
     try:
         pipe.load_lora_weights(str(file.parent), weight_name=file.name, adapter_name=name)
     except (ValueError, RuntimeError, KeyError, OSError) as error:
@@ -108,21 +109,8 @@ def reference_downscale(path: str) -> int:
         return int((file.metadata() or {}).get("reference_downscale_factor", 1))
 
 
-def _adapter_file(path: str) -> Path:
-    named = Path(path)
-    if named.is_file():
-        return named
-    found = sorted(named.glob("*.safetensors"))
-    if len(found) != 1:
-        raise RenderError(
-            f"expected one .safetensors file, found {len(found)}",
-            where=str(named),
-            todo="name the file with weight_name in the models file",
-        )
-    return found[0]
-
-
-def _require_transformer_only(file: Path) -> None:
+def require_transformer_only(file: Path) -> None:
+    """Raise RenderError for an adapter that also changes how words are read."""
     from safetensors import safe_open
 
     with safe_open(str(file), "pt") as weights:
@@ -137,3 +125,17 @@ def _require_transformer_only(file: Path) -> None:
             where=file.name,
             todo="use an adapter of the transformer alone",
         )
+
+
+def _adapter_file(path: str) -> Path:
+    named = Path(path)
+    if named.is_file():
+        return named
+    found = sorted(named.glob("*.safetensors"))
+    if len(found) != 1:
+        raise RenderError(
+            f"expected one .safetensors file, found {len(found)}",
+            where=str(named),
+            todo="name the file with weight_name in the models file",
+        )
+    return found[0]

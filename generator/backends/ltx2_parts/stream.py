@@ -29,11 +29,15 @@ _FRAMES_AT_ONCE = 8
 def steady_decoder(vae: Any) -> Any:
     """`vae`, whose decoder now says the same of a frame whatever else it is given.
 
-    `PerChannelRMSNorm` averages over channels that lie apart in memory, and torch adds such up in
-    an order that depends on how many frames there are; here each pixel's channels are added up
-    side by side. RenderError for a decoder that draws noise or reads a timestep: what it makes
-    depends on the chunks.
+    On a CPU torch rounds by an element's place in its tensor: `PerChannelRMSNorm` averages over
+    channels that lie apart in memory, added up in an order that depends on how many frames there
+    are, and SiLU's last few elements take another exponential than the rest. Here each pixel's
+    channels are added up side by side, and SiLU is computed in double precision and rounded once.
+    RenderError for a decoder that draws noise or reads a timestep: what it makes depends on the
+    chunks.
     """
+    import torch
+
     config = vae.config
     noisy = config.decoder_inject_noise
     if config.timestep_conditioning or (any(noisy) if isinstance(noisy, list | tuple) else noisy):
@@ -45,6 +49,8 @@ def steady_decoder(vae: Any) -> Any:
     for module in vae.decoder.modules():
         if type(module).__name__ == "PerChannelRMSNorm":
             module.forward = partial(_rms_normed, eps=module.eps)
+        elif isinstance(module, torch.nn.SiLU):
+            module.forward = _silu
     return vae
 
 
@@ -228,6 +234,16 @@ def _rms_normed(frames: Any, eps: float) -> Any:
     """`PerChannelRMSNorm.forward`: divided by the root of the mean square over the channels."""
     squares = (frames * frames).movedim(1, -1).contiguous()
     return frames / (squares.mean(dim=-1).unsqueeze(1) + eps).sqrt()
+
+
+def _silu(frames: Any) -> Any:
+    """x * sigmoid(x); a GPU computes all elements alike as it is."""
+    import torch
+
+    if frames.device.type != "cpu":
+        return torch.nn.functional.silu(frames)
+    exact = frames.double()
+    return (exact * exact.sigmoid()).to(frames.dtype)
 
 
 def _spread(frames: Any, stride: Sequence[int]) -> Any:
