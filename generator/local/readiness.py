@@ -52,11 +52,9 @@ class Readiness:
     @property
     def unready(self) -> str:
         """Why it cannot render on this machine as it is set up, and what to do; empty: it can."""
-        lacking = [name for name in _PACKAGES if find_spec(name) is None]
-        if lacking:
-            return f"needs {', '.join(lacking)}: install takeboard[gpu]"
         return (
-            licence_refusal(self.licence, self.settings.acknowledged)
+            self._remembered("packages", _lacking_packages)
+            or licence_refusal(self.licence, self.settings.acknowledged)
             or self._remembered("files", lambda: what_is_missing(self.model, self.model_needs))
             or lever_refusal(self.model, self.levers)
         )
@@ -78,6 +76,11 @@ class Readiness:
         if asked is None or asked[1] != model or now - asked[0] > _REMEMBERED_S:
             asked = self._asked[what] = (now, model, ask())
         return asked[2]
+
+
+def _lacking_packages() -> str:
+    lacking = [name for name in _PACKAGES if find_spec(name) is None]
+    return f"needs {', '.join(lacking)}: install takeboard[gpu]" if lacking else ""
 
 
 def licence_refusal(licence: Licence, acknowledged: Sequence[str]) -> str:
