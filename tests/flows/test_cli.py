@@ -215,7 +215,7 @@ def inject_backend(folder: Path, *, usd: float = 0.0, fails: bool = False) -> No
 
 
 def with_dear_shot(folder: Path, **changes: Any) -> Path:
-    storyboard = board() | changes
+    storyboard = board() | {"defaults": {"backend": "animatic"}} | changes
     storyboard["scenes"][0]["shots"][1]["backend"] = "dear"
     return write_film(folder, storyboard)
 
