@@ -96,6 +96,7 @@ class _Desk:
 
     def _pieces(self) -> Iterator[tuple[str, Work[Take | None]]]:
         prepared: set[str] = set()
+        first_of: dict[str, str] = {}
         for job in self.jobs:
             lane = _lane(self.backends[job.backend])
             setup = setup_of(job) if lane == DEVICE else ""
@@ -103,7 +104,9 @@ class _Desk:
             if job.backend not in prepared:
                 prepared.add(job.backend)
                 yield preparing, Work(self._preparing(job.backend), (), lane, setup)
-            needs = (preparing, *({job.waits_for} & self.keys))
+            # The first of a generation makes it for all that are cut from it.
+            first = first_of.setdefault(job.generation, job.key) if job.generation else ""
+            needs = (preparing, *(({job.waits_for, first} - {job.key}) & self.keys))
             yield job.key, Work(self._rendering(job), needs, lane, setup)
 
     def _preparing(self, name: str) -> Callable[[], None]:

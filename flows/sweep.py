@@ -1,9 +1,9 @@
 """Which takes, sounds and segments a storyboard's films still use, and deleting the rest.
 
 Kept whatever their age: everything that any variant, its preview, or another storyboard in the
-same store uses. Sounds, segments, finished takes and prepared
-references of other storyboards are known only by their use, so those are kept by age alone; they
-are made again without a model being asked.
+same store uses. Sounds, segments, finished takes and prepared references of other storyboards are
+known only by their use, so those are kept by age alone; they are made again without a model being
+asked. So are generations of several shots, which nobody needs once their takes are cut.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from generator.gc import plan_gc, run_gc
 from generator.history import keys_of_others
 from generator.plan import Plan
 from generator.references import REFERENCES
+from generator.shot_groups import GENERATIONS
 from media.store import ContentStore
 from storyboards.film import Film, film_shots
 
 __all__ = ["KINDS", "sweep"]
 
-KINDS = ("takes", "sounds", "segments", FINISHED, REFERENCES)
+KINDS = ("takes", "sounds", "segments", FINISHED, REFERENCES, GENERATIONS)
 
 
 def sweep(
