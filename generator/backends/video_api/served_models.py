@@ -123,7 +123,7 @@ SERVED_MODELS: tuple[ServedModel, ...] = (
         references={"image": 4},
         dialects=("vllm_omni",),
     ),
-    replace(_WAN, id="wan_i2v", marks=("wan", "i2v"), text=False, positions="first"),
+    # Before `i2v`, which its name holds.
     replace(
         _WAN,
         id="wan_ti2v",
@@ -135,6 +135,7 @@ SERVED_MODELS: tuple[ServedModel, ...] = (
         positions="first",
         gpu_seconds_per_second=20.0,
     ),
+    replace(_WAN, id="wan_i2v", marks=("wan", "i2v"), text=False, positions="first"),
     _WAN,
     ServedModel(
         id="ltx2",

@@ -128,10 +128,10 @@ class _Snap:
             if first and given:
                 self.losses.append(Loss(where, "the shot begins with the take it goes on from"))
             elif first and self.able.keyframe_positions != "none":
-                kept.append(moved)
+                kept.append(replace(moved, strength=1.0))
             elif last and self.able.keyframe_positions == "first_last":
                 self._name_the_gap(asked, fitted)
-                kept.append(replace(moved, frame=fitted.num_frames - 1))
+                kept.append(replace(moved, frame=fitted.num_frames - 1, strength=1.0))
             else:
                 self.losses.append(Loss(where, f"{self.model.id} holds no picture there"))
                 continue
@@ -162,7 +162,7 @@ class _Snap:
             elif one.kind == "audio" and request.audio != "native":
                 reason = "a voice is taken over only into the model's own sound"
             else:
-                used.append(one)
+                used.append(replace(one, strength=1.0))
                 count[one.kind] += 1
                 if one.strength != 1.0:
                     self.losses.append(Loss(f"{_name(one)}.strength", "it is taken as it is"))
