@@ -17,6 +17,16 @@ __all__ = ["STEP_CACHES", "LeverSupport", "lever_refusal", "place", "step_cache"
 STEP_CACHES = ("firstblock", "magcache", "pyramid", "taylorseer")
 
 
+_ATTENTION_PACKAGES = {
+    "flash": "flash_attn",
+    "flash_varlen": "flash_attn",
+    "sage": "sageattention",
+    "sage_varlen": "sageattention",
+    "xformers": "xformers",
+}
+"""What diffusers' attention backends that come from elsewhere import (attention_dispatch.py)."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeverSupport:
     """What a family can do with its denoiser; the driver refuses the rest with a reason."""
@@ -41,6 +51,9 @@ def lever_refusal(model: ModelSettings, support: LeverSupport) -> str:
     if model.attention and not support.attention:
         reason = support.why_not("attention", "this model has an attention of its own")
         return f"attention {model.attention}: {reason}"
+    package = _ATTENTION_PACKAGES.get(model.attention, "")
+    if package and find_spec(package) is None:
+        return f"attention {model.attention}: needs the package {package}, which is not installed"
     if model.precision in ("fp8", "int8"):
         if model.precision not in support.quantise:
             reason = support.why_not(model.precision, "this model loses too much by it")

@@ -160,9 +160,15 @@ def test_levers_are_refused_with_a_reason(
     assert bool(refusal) == bool(said)
 
 
-def test_int8_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ModelSettings(precision="int8")
+@pytest.mark.parametrize(
+    ("asked", "package"),
+    [({"precision": "int8"}, "torchao"), ({"attention": "sage"}, "sageattention")],
+)
+def test_some_levers_need_their_package(
+    monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], package: str
+) -> None:
+    model = ModelSettings(**asked)
     monkeypatch.setattr(levers, "find_spec", lambda name: None)
-    assert "torchao, which is not installed" in lever_refusal(model, LeverSupport())
+    assert f"{package}, which is not installed" in lever_refusal(model, LeverSupport())
     monkeypatch.setattr(levers, "find_spec", lambda name: object())
     assert lever_refusal(model, LeverSupport()) == ""
