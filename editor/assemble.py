@@ -62,6 +62,7 @@ def assemble(
         overlays=overlays,
         sounds=tuple(sounds),
         captions=tuple(captions),
+        grain=film.finish.grain,
     )
     if problems := timeline_problems(timeline):
         raise MediaError("; ".join(problems[:3]), where=f"timeline {timeline.name}")

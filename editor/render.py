@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from editor.framing import framed
+from editor.grain import add_grain
 from editor.lut import apply_lut, load_lut
 from editor.patch import lay_over
 from editor.slate import SlateStrip
@@ -101,6 +102,9 @@ def render_span(span: Span, timeline: Timeline) -> Iterator[U8]:
     streams = [_layer_frames(layer, span.num_frames, timeline) for layer in span.layers]
     for index, pictures in enumerate(zip(*streams, strict=True)):
         frame, seen = _composed(span, pictures, index)
+        if timeline.grain:
+            shot = span.layers[seen]
+            add_grain(frame, timeline.grain, shot.clip.media.digest, shot.first_frame + index)
         for words, title in zip(span.words, titles, strict=True):
             lay_over(frame, title.patch_at(words.first_frame + index))
         slate = slates[seen]

@@ -87,8 +87,8 @@ def cut_spans(timeline: Timeline) -> tuple[Span, ...]:
 def span_key(span: Span, timeline: Timeline, encoding: Encoding) -> str:
     """SHA-256 (hex) of everything that the encoded piece depends on.
 
-    Of the timeline only rate, size and fit go in. The encoder is part of it because pieces of
-    two x264 versions may not join.
+    Of the timeline only rate, size, fit and grain go in. The encoder is part of it because pieces
+    of two x264 versions may not join.
     """
     font = ""
     if span.words or _slate_layer(span):
@@ -106,6 +106,8 @@ def span_key(span: Span, timeline: Timeline, encoding: Encoding) -> str:
         "words": [_words_ingredients(words) for words in span.words],
         "font": font,
     }
+    if timeline.grain:
+        ingredients["grain"] = timeline.grain
     text = json.dumps(ingredients, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

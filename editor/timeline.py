@@ -135,3 +135,5 @@ class Timeline:
     overlays: tuple[Overlay, ...] = ()
     sounds: tuple[PlacedSound, ...] = ()
     captions: tuple[Caption, ...] = ()
+    grain: float = 0.0
+    """Film grain over the picture, 0 to 1."""

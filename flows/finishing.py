@@ -27,7 +27,7 @@ from generator.finish import (
 )
 from generator.plan import Plan
 from generator.takes import Take
-from storyboards.film import Shot, film_shots
+from storyboards.film import Film, Shot, film_shots
 from storyboards.film_rate import film_at_rate
 
 __all__ = ["Finishing", "finish_losses"]
@@ -41,7 +41,7 @@ class Finishing:
         finish = plan.film.finish
         upscale = 1 if options.preview else int(finish.upscale[0])
         fps = finish.interpolate_fps or plan.film.fps
-        self.film = film_at_rate(plan.film, plan.film.fps if options.preview else fps)
+        self.film = _ungrained(plan.film) if options.preview else film_at_rate(plan.film, fps)
         """As it is cut."""
         self._plan, self._store = plan, options.store
         self._jobs = options.jobs
@@ -144,6 +144,10 @@ class Finishing:
             "fps": float(recipe.fps),
         }
         return run.recorder.task("finish take", f"{self._plan.film.code} {shot.id}", make, facts)
+
+
+def _ungrained(film: Film) -> Film:
+    return replace(film, finish=film.finish.model_copy(update={"grain": 0.0}))
 
 
 def finish_losses(plan: Plan) -> tuple[Loss, ...]:

@@ -222,4 +222,5 @@ def _fingerprint(room: Room, timeline: Timeline) -> str:
         sounds,
         timeline.overlays,
         tuple((scene.id, scene.slugline) for scene in room.film.scenes),
+        *((timeline.grain,) if timeline.grain else ()),
     )

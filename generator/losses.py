@@ -27,8 +27,6 @@ def _of_film(film: Film) -> Iterator[Loss]:
     for name in film.exports:
         if name not in HONOURED_EXPORTS:
             yield Loss(f"exports.{name}", "this export is not made yet")
-    if film.finish.grain:
-        yield Loss("finish.grain", "no grain is added")
     for name in film.approve:
         yield Loss(f"approve.{name}", "no approval is waited for")
 
@@ -40,6 +38,10 @@ def _of_shot(shot: Shot, backend: Backend) -> Iterator[Loss]:
         yield Loss("group", f"{backend.id} makes one shot at a time")
     if shot.source is not None:
         return
+    able = backend.capabilities
+    # What is drawn has no sound to be missed.
+    if shot.audio == "native" and not able.native_audio and not able.stand_in:
+        yield Loss("audio", f"{backend.id} is silent; the sound modules make the sound")
     for one in shot.cast:
         for lora, _ in one.character.loras:
             if lora.base not in (None, backend.id):

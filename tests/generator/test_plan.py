@@ -238,13 +238,11 @@ def test_losses_of_film_and_shots(store: TakeStore) -> None:
         [make_shot(checks=Checks(cuts=0), group="g1")],
         exports=("otio", "c2pa"),
         approve=("picks",),
-        finish=Finish(upscale="2x", grain=0.1),
+        finish=Finish(upscale="2x", interpolate_fps=Fraction(48), grain=0.1),
     )
     plan = plan_of(store, film)
     assert [loss.field for loss in plan.losses] == [
         "exports.c2pa",
-        "finish.upscale",
-        "finish.grain",
         "approve.picks",
     ]
     assert [loss.field for loss in plan.jobs[0].losses] == ["checks", "group"]
