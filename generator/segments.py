@@ -74,7 +74,8 @@ def plan_segments(
     """The fewest calls that make `num_frames` frames, about equally long, under the frame rule.
 
     Every call but the last covers exactly a count that the rule allows, so nothing is made to be
-    thrown away; the last is at most one step of the rule shorter than the others. `overlap`
+    thrown away; the last is at most one step of the rule shorter than an even share, unless the
+    others need more to hold a new frame beside tail and handle. `overlap`
     frames go over each seam as a tail, `first_tail` into the first segment, and every segment
     but the last makes a `handle`. RefusalError when tail and handle leave a call no room.
     """
@@ -101,7 +102,8 @@ def plan_segments(
             break
         # Up to the next count allowed from where an even share would end: what is made never
         # falls behind the even share, so the last call never needs more than one.
-        call = rule.snap(-(-total * (index + 1) // calls) - made)
+        share = -(-total * (index + 1) // calls) - made
+        call = rule.snap(max(share, tail + handle + 1))
         segments.append(Segment(index, start, call - tail - handle, tail, handle))
         start += call - tail - handle
         made += call
@@ -206,6 +208,10 @@ class _Chain:
         self.peak_memory_mb = max(self.peak_memory_mb, rendered.peak_memory_mb())
         whole.cost_usd += rendered.cost_usd
         whole.warnings += [text for text in rendered.warnings if text not in whole.warnings]
+        whole.timings = {
+            name: whole.timings.get(name, 0.0) + rendered.timings.get(name, 0.0)
+            for name in {**whole.timings, **rendered.timings}
+        }
 
     def _measure(self, seams: Sequence[Seam], whole: Rendered) -> None:
         """Write what the seams were measured at into `whole`."""

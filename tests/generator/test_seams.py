@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from generator.backends.base import Frames, TakeMedia
+from generator.backends.base import Frames, RenderTools, TakeMedia
+from generator.plan import plan_shots
+from generator.rendering import render_take, tools_for
 from generator.seams import (
     MOST_COLOUR_STEP,
     MOST_CONTENT_STEP,
@@ -20,9 +23,13 @@ from generator.seams import (
     measure,
     measure_seam,
 )
+from generator.takes import TakeStore
 from media.sound import write_sound
 from media.timebase import SAMPLE_RATE
 from media.video import MEZZANINE, write_video
+from storyboards.film import Continuation
+from tests.factories import make_film, make_shot
+from tests.fakes import FakeBackend
 
 WIDTH, HEIGHT = 320, 180
 SPEEDS = (0, 1, 4, 10, 25)
@@ -171,3 +178,26 @@ def test_takes_are_measured_from_their_files(tmp_path: Path) -> None:
     assert silent.loudness_lu is None
     small = np.stack([cv2.resize(one, (160, 90)) for one in pan(6, 4)])
     assert measure(before, take(tmp_path, "small", small, None)).content < MOST_CONTENT_STEP
+
+
+@pytest.mark.parametrize(
+    ("seeds", "mode", "told"),
+    [((100, 100), "extend", 0), ((100, 180), "extend", 1), ((100, 180), "cut", 0)],
+)
+def test_a_take_that_goes_on_from_another_notes_the_join(
+    tmp_path: Path, seeds: tuple[int, int], mode: Any, told: int
+) -> None:
+    store, backend = TakeStore(tmp_path / "store"), FakeBackend()
+    first = make_shot("sc010/sh0010", seeds=seeds[:1])
+    second = make_shot("sc010/sh0020", seeds=seeds[1:], continues=Continuation(first.id, mode, 1))
+    film = make_film([first, second], size=(64, 36))
+    plan = plan_shots(film, {backend.id: backend}, store.entries, {})
+    takes = [
+        render_take(job, backend, store, tools_for(job, film, store, RenderTools({})))
+        for job in plan.missing
+    ]
+    warnings = takes[1].manifest["warnings"]
+    assert len(warnings) == told
+    assert all("the join with the take before: the colour jumps" in text for text in warnings)
+    assert ("join" in takes[1].manifest) == (mode == "extend")
+    assert takes[0].manifest["warnings"] == []

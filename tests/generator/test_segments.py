@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.backends.base import (
@@ -79,6 +79,7 @@ class Model:
             cost_usd=0.25,
             warnings=["a step down"],
             peak_memory_mb=lambda: 100.0 + index,
+            timings={"denoise_s": 1.5},
         )
 
     def _frames(
@@ -113,6 +114,7 @@ def made(
     return np.concatenate(chunks), rendered
 
 
+@settings(max_examples=300)
 @given(
     num_frames=st.integers(1, 24 * 180),
     step=st.integers(1, 17),
@@ -145,7 +147,7 @@ def test_every_call_is_one_the_rule_allows_and_all_frames_are_made_once(
     fewer = len(segments) - 1
     assert not fewer or num_frames + tail + (fewer - 1) * (overlap + handle) > fewer * longest
     share = sum(one.call_frames for one in segments) / len(segments)
-    assert segments[-1].call_frames > share - step
+    assert segments[-1].call_frames > share - step or share < max(overlap, tail) + handle + 1 + step
 
 
 def test_three_minutes_of_a_model_of_five_seconds() -> None:
@@ -199,6 +201,7 @@ def test_segments_go_on_from_the_frames_as_they_were_made() -> None:
     assert rendered.cost_usd == 0.75
     assert rendered.warnings == ["a step down"]
     assert rendered.peak_memory_mb() == 102.0
+    assert rendered.timings == {"denoise_s": 4.5}
 
 
 def test_a_key_is_that_of_the_calls_before_it() -> None:
