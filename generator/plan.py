@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from generator.backends.base import Backend, Loss, Quote, RenderRequest, Snapped
+from generator.backends.base import Backend, Licence, Loss, Quote, RenderRequest, Snapped
 from generator.backends.retired import retired_note
 from generator.history import shot_keys, why_stale
 from generator.keys import canonical, request_key
@@ -82,6 +82,8 @@ class Plan:
     """Of the film as a whole."""
     notes: tuple[str, ...]
     """Such as picks that no longer count."""
+    licences: Mapping[str, Licence] = field(default_factory=dict)
+    """By backend, the terms on which what it makes may be used; of all that have a take here."""
 
     def job(self, shot_id: str, take: int | None = None) -> ShotJob:
         """The job of a take, or of the picked one."""
@@ -136,7 +138,13 @@ def plan_shots(
     in_order = tuple(job for shot in shots for job in desk.jobs.get(shot.id, ()))
     shown = without_idle_parents(in_order, wanted)
     return Plan(
-        film, desk.raster, shown, desk.picked, film_losses(film), tuple(desk.notes + desk.lost())
+        film=film,
+        raster=desk.raster,
+        jobs=shown,
+        picked=desk.picked,
+        losses=film_losses(film),
+        notes=tuple(desk.notes + desk.lost()),
+        licences={job.backend: backends[job.backend].capabilities.licence for job in shown},
     )
 
 
@@ -352,7 +360,7 @@ class _Desk:
             if fits is not None:
                 quote = fits[0].quote(fits[1].request)
                 stand_in = fits[0].capabilities.stand_in
-                losses = len(fits[1].losses)
+                losses = len(fits[1].losses + shot_losses(shot, fits[0]))
                 rank = (float(stand_in), losses, quote.usd, quote.gpu_seconds, order)
                 found.append((rank, *fits))
         if not found:

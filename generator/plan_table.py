@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from generator.backends.base import Loss, Quote
+from generator.backends.base import Licence, Loss, Quote
 from generator.plan import Plan, ShotJob, total_quote
 
 __all__ = ["loss_report", "plan_dict", "plan_table"]
@@ -28,6 +28,7 @@ def plan_table(plan: Plan) -> RenderableType:
     for job in plan.jobs:
         table.add_row(*_row(job, plan))
     parts: list[RenderableType] = [table, Text(), Text(_total_words(plan))]
+    parts += [Text(line) for line in _licence_lines(plan)]
     parts += [Text(note, style="yellow") for note in plan.notes]
     report = loss_report(plan)
     return Group(*parts, Text(), report) if report is not None else Group(*parts)
@@ -67,6 +68,9 @@ def plan_dict(plan: Plan) -> dict[str, Any]:
         "jobs": [_job_dict(job, plan) for job in plan.jobs],
         "losses": [_loss_dict(loss) for loss in plan.losses],
         "notes": list(plan.notes),
+        "licences": {
+            backend: _licence_dict(licence) for backend, licence in sorted(plan.licences.items())
+        },
         "total": _quote_dict(total),
         "states": {
             state: sum(job.state == state for job in plan.jobs)
@@ -96,6 +100,27 @@ def _total_words(plan: Plan) -> str:
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     total = _quote_words(total_quote(plan.jobs))
     return f"{len(plan.jobs)} takes: {words}. To render: {total or 'nothing'}."
+
+
+def _licence_lines(plan: Plan) -> Iterator[str]:
+    """A line for each licence, with the backends that it is about."""
+    backends: dict[Licence, list[str]] = {}
+    for backend, licence in plan.licences.items():
+        backends.setdefault(licence, []).append(backend)
+    for licence, named in backends.items():
+        yield f"Licence of {', '.join(named)}: {', '.join(_licence_terms(licence))}"
+
+
+def _licence_terms(licence: Licence) -> tuple[str, ...]:
+    """The licence in words: its name, its limits, where it can be read."""
+    words = [licence.id]
+    if licence.revenue_cap_usd is not None:
+        words.append(f"up to ${licence.revenue_cap_usd:,} of revenue")
+    if licence.excluded_territories:
+        words.append(f"not in {' / '.join(licence.excluded_territories)}")
+    if licence.needs_acknowledgement:
+        words.append("to be accepted before use")
+    return (*words, licence.url) if licence.url else tuple(words)
 
 
 def _quote_words(quote: Quote) -> str:
@@ -134,6 +159,16 @@ def _job_dict(job: ShotJob, plan: Plan) -> dict[str, Any]:
 
 def _loss_dict(loss: Loss) -> dict[str, str]:
     return {"field": loss.field, "reason": loss.reason}
+
+
+def _licence_dict(licence: Licence) -> dict[str, Any]:
+    return {
+        "id": licence.id,
+        "revenue_cap_usd": licence.revenue_cap_usd,
+        "excluded_territories": list(licence.excluded_territories),
+        "needs_acknowledgement": licence.needs_acknowledgement,
+        "url": licence.url,
+    }
 
 
 def _quote_dict(quote: Quote) -> dict[str, float]:

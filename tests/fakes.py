@@ -38,12 +38,16 @@ class FakeBackend:
     refuses: str = ""
     loses: tuple[str, ...] = ()
     unready: str = ""
+    native_audio: bool = False
+    licence: Licence = Licence("fake")  # noqa: RUF009  # frozen
     renders: list[str] = field(default_factory=list)
     prepared: list[str] = field(default_factory=list)
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(FootageBackend.capabilities, native_audio=False, licence=Licence("fake"))
+        return replace(
+            FootageBackend.capabilities, native_audio=self.native_audio, licence=self.licence
+        )
 
     def snap(self, request: RenderRequest) -> Snapped:
         if self.refuses:

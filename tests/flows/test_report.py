@@ -350,11 +350,16 @@ def test_licence_terms_are_said(
     make: Callable[..., MadeFilm], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make()
-    strict = backend(id="P-1", revenue_cap_usd=10_000_000, excluded_territories=("EU",))
+    terms = {"revenue_cap_usd": 10_000_000, "excluded_territories": ("EU",)}
+    strict = backend(id="P-1", url="https://example.org/p-1?a=1&b=2", **terms)
     monkeypatch.setattr(report, "backend_named", lambda id: strict)
-    words = Page(write_report(made)).words
-    assert "up to $10,000,000 of revenue" in words
-    assert "not in EU" in words
+    page = Page(write_report(made))
+    assert "up to $10,000,000 of revenue" in page.words
+    assert "not in EU" in page.words
+    assert "https://example.org/p-1?a=1&b=2" in [link["href"] for link in page.all("a")]
+    evil = backend(id="P-2", url="javascript:alert(1)")
+    monkeypatch.setattr(report, "backend_named", lambda id: evil)
+    assert "javascript" not in write_report(made).read_text(encoding="utf-8")
 
 
 def test_a_run_of_some_shots_has_a_report_without_a_film(make: Callable[..., MadeFilm]) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from generator.backends.base import Backend
+from generator.backends.base import Backend, Licence
 from generator.backends.footage import FootageBackend
+from generator.backends.registry import InstalledBackends
 from generator.budget import require_budget
 from generator.picks import Pick
 from generator.plan import Plan, PlanSettings, plan_shots, total_quote
@@ -194,6 +195,7 @@ def test_the_first_backend_that_takes_the_shot(store: TakeStore) -> None:
     assert [loss.reason for loss in plan.jobs[0].losses] == [
         "ltx2 is not in this installation",
         "no refuses: too long",
+        "fake is silent; the sound modules make the sound",
     ]
 
 
@@ -235,7 +237,7 @@ def test_a_preview_has_its_own_takes(store: TakeStore) -> None:
 
 def test_losses_of_film_and_shots(store: TakeStore) -> None:
     film = make_film(
-        [make_shot(checks=Checks(cuts=0), group="g1")],
+        [make_shot(checks=Checks(cuts=0), group="g1", audio="none")],
         exports=("otio", "c2pa"),
         approve=("picks",),
         finish=Finish(upscale="2x", interpolate_fps=Fraction(48), grain=0.1),
@@ -246,6 +248,43 @@ def test_losses_of_film_and_shots(store: TakeStore) -> None:
         "approve.picks",
     ]
     assert [loss.field for loss in plan.jobs[0].losses] == ["checks", "group"]
+
+
+def test_a_silent_model_is_said_to_be_and_loses_to_one_with_sound(store: TakeStore) -> None:
+    silent, sounding = FakeBackend("silent"), FakeBackend("sounding", usd=1.0, native_audio=True)
+    said = ["silent is silent; the sound modules make the sound"]
+    for audio, chosen, losses in (
+        ("native", [silent], said),
+        ("voice", [silent], []),
+        ("native", [silent, sounding], []),
+        ("native", [silent, InstalledBackends()["animatic"]], said),
+        ("native", [InstalledBackends()["animatic"]], []),
+    ):
+        plan = plan_of(store, make_film([make_shot(audio=audio)]), *chosen)
+        assert [loss.reason for loss in plan.jobs[0].losses] == losses, (audio, chosen)
+    plan = plan_of(store, make_film(), silent, sounding)
+    assert (plan.jobs[0].backend, plan.jobs[0].request.audio) == ("sounding", "native")
+
+
+def test_the_terms_of_what_is_used_are_said_once(store: TakeStore) -> None:
+    strict = Licence("P-1", 10_000_000, ("EU", "UK"), True, "https://example.org/terms")
+    film = make_film([make_shot(f"sc010/sh{n:04}", backends=(name,)) for n, name in
+                      enumerate(("one", "two", "one", "free"))])  # fmt: skip
+    backends = [FakeBackend(name, licence=strict) for name in ("one", "two", "unused")]
+    plan = plan_of(store, film, *backends, FakeBackend("free"))
+    out = StringIO()
+    Console(file=out, width=160).print(plan_table(plan))
+    (line,) = [line for line in out.getvalue().splitlines() if "P-1" in line]
+    assert line.strip() == (
+        "Licence of one, two: P-1, up to $10,000,000 of revenue, not in EU / UK, "
+        "to be accepted before use, https://example.org/terms"
+    )
+    facts = plan_dict(plan)["licences"]
+    assert sorted(facts) == ["free", "one", "two"]
+    assert facts["two"] == {
+        "id": "P-1", "revenue_cap_usd": 10_000_000, "excluded_territories": ["EU", "UK"],
+        "needs_acknowledgement": True, "url": "https://example.org/terms",
+    }  # fmt: skip
 
 
 def test_own_footage_is_one_take_of_the_footage_backend(store: TakeStore) -> None:
@@ -320,11 +359,22 @@ def test_plan_dict_golden(store: TakeStore) -> None:
                 "waits_for": "",
                 "quote": {"usd": 0.25, "gpu_seconds": 0.0, "cpu_seconds": 0.1},
                 "adjustments": [],
-                "losses": [],
+                "losses": [
+                    {"field": "audio", "reason": "fake is silent; the sound modules make the sound"}
+                ],
             }
         ],
         "losses": [],
         "notes": [],
+        "licences": {
+            "fake": {
+                "id": "fake",
+                "revenue_cap_usd": None,
+                "excluded_territories": [],
+                "needs_acknowledgement": False,
+                "url": "",
+            }
+        },
         "total": {"usd": 0.25, "gpu_seconds": 0.0, "cpu_seconds": 0.1},
         "states": {"cached": 0, "stale": 0, "new": 1},
     }
