@@ -40,6 +40,9 @@ _FOLDERS: dict[PartName, tuple[str, ...]] = {
 }
 """Where diffusers keeps the weights of each part."""
 
+_MOST_WAIT_S = 120.0
+"""For earlier takes to be decoded, when room is short beside them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
@@ -199,18 +202,19 @@ class TakeMaking:
     def _ladder(self, name: PartName, placing: Placing, alone: ExitStack | None = None) -> Ladder:
         """From the rung that seems to fit, or that takes as large as this one ended on.
 
-        With `alone`, room is made by waiting for the device as well.
+        Room is made by waiting for the decoding of earlier takes, or with `alone`, for the turn
+        of whoever denoises.
         """
-        waited = alone is None
+        turns: list[None] = []
 
         def make_room() -> bool:
-            nonlocal waited
-            first_wait = not waited
-            if alone is not None and first_wait:
-                waited = True
-                alone.enter_context(self.pool.turn(self.tools.should_stop))
+            if alone is None:
+                waited = self.pool.wait_for_others(_MOST_WAIT_S, self.tools.should_stop)
+            else:
+                waited = not turns
+                turns.append(alone.enter_context(self.pool.turn(self.tools.should_stop)))
             key = self._key(name, replace(placing, rung=ladder.rung))
-            return self.pool.drop_idle(besides=key) or first_wait
+            return self.pool.drop_idle(besides=key) or waited
 
         def stepped(above: Rung, below: Rung, said: str) -> None:
             self.set_up.learned[name, placing.variant] = (_volume(self.request), below)

@@ -115,6 +115,26 @@ class ModelPool:
                     self._parts.remove(part)
                 self._changed.notify_all()
 
+    def wait_for_others(
+        self, timeout_s: float, should_stop: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Wait until no other thread uses a part; whether one did, and is done.
+
+        For want of room beside an earlier take's decoding: waiting for that is cheaper than a
+        slower rung. Bounded, since whoever reads those frames may have gone away.
+        """
+        me = threading.get_ident()
+        deadline = time.monotonic() + timeout_s
+
+        def others() -> bool:
+            return any(part.user not in (None, me) for part in self._parts)
+
+        with self._changed:
+            if not others():
+                return False
+            self._wait(lambda: not others() or time.monotonic() > deadline, should_stop)
+            return not others()
+
     def make_room(self, num_bytes: int) -> None:
         """Drop idle parts, the longest unused first, until so much is free or none is idle."""
         while True:
