@@ -74,10 +74,10 @@ def plan_segments(
     """The fewest calls that make `num_frames` frames, about equally long, under the frame rule.
 
     Every call but the last covers exactly a count that the rule allows, so nothing is made to be
-    thrown away; the last is at most one step of the rule shorter than an even share, unless the
-    others must be longer: by the rule's minimum, or to hold a new frame beside tail and handle. `overlap`
-    frames go over each seam as a tail, `first_tail` into the first segment, and every segment
-    but the last makes a `handle`. RefusalError when tail and handle leave a call no room.
+    thrown away. The last is at most one step of the rule shorter than an even share, unless the
+    others must be longer: by the rule's minimum, or to hold a new frame beside tail and handle.
+    `overlap` frames go over each seam as a tail, `first_tail` into the first segment, and every
+    segment but the last makes a `handle`. RefusalError when these leave a call no room.
     """
     longest = rule.snap(rule.maximum)
     if first_tail + num_frames <= longest:
