@@ -134,10 +134,9 @@ class WanFamily:
         pipe = denoiser.pipe
         for expert in denoiser.experts:
             place(expert, placing)
-        if getattr(pipe, "image_encoder", None) is not None:
-            place(pipe.image_encoder, _exact(placing), levers=False)
-        if pipe.vae is not None:
-            place(pipe.vae, _exact(placing), levers=False)
+        for beside in (getattr(pipe, "image_encoder", None), pipe.vae):
+            if beside is not None:
+                _place_beside(beside, placing)
         for one in pipes.values():
             one.set_progress_bar_config(disable=True)
         return denoiser
@@ -277,6 +276,16 @@ def _loaded(cls: Any, folder: str, placing: Placing, **given: Any) -> Any:
 def _exact(placing: Placing) -> Placing:
     """For the VAE and the image encoder: small, and looked at closely."""
     return replace(placing, dtype="float32", rung="resident", quantise="")
+
+
+def _place_beside(module: Any, placing: Placing) -> None:
+    """Put what looks at pictures on the device, beside transformers that may be kept elsewhere."""
+    place(module, _exact(placing), levers=False)
+    if placing.rung == "sequential_offload":
+        # Pipelines ask every part where they compute; offloaded ones answer by their hooks alone.
+        from accelerate.hooks import AlignDevicesHook, add_hook_to_module
+
+        add_hook_to_module(module, AlignDevicesHook(execution_device=placing.device))
 
 
 def _embedded(encoder: _Encoder, text: str) -> Any:
