@@ -185,6 +185,7 @@ class OpenAIVideo:
             },
             licence=self._model.licence.id,
             warnings=warnings,
+            timings={"server_s": received.row.server_s},
             peak_memory_mb=lambda: max(received.row.peak_memory_mb, clip.held_mb),
         )
 

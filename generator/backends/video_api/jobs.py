@@ -176,6 +176,7 @@ class _Desk:
                 "sha256": sha256_file(path),
                 "model": self.server.words_of(job.model or ""),
                 "peak_memory_mb": max(0.0, job.peak_memory_mb or 0.0),
+                "server_s": max(0.0, job.inference_time_s or 0.0),
             }
         )
         self.ledger.write(done)
@@ -212,7 +213,7 @@ class _Desk:
 
     def _unclaimed(self, row: Row | None) -> Job | None:
         """The one job of the server's that is ours though its id never reached us."""
-        if row is None or not self.order.lists_prompts:
+        if row is None or not self.order.lists_prompts or not self.order.prompt:
             return None
         claimed = self.ledger.job_ids(self.server.origin)
         found = [

@@ -48,6 +48,8 @@ class Row(BaseModel):
     model: str = ""
     """As the server calls it."""
     peak_memory_mb: float = 0.0
+    server_s: float = 0.0
+    """How long the server worked at it."""
 
 
 @dataclass(frozen=True, slots=True)

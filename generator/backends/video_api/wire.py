@@ -60,6 +60,7 @@ class Job(BaseModel):
     prompt: str | None = None
     model: str | None = None
     peak_memory_mb: float | None = None
+    inference_time_s: float | None = None
     error: Any = None
 
     @property

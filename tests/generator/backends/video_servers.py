@@ -150,6 +150,7 @@ class StandIn:
             "created_at": int(job.created_at),
             "error": job.error,
             "peak_memory_mb": 1234.5,
+            "inference_time_s": 2.5,
         }
         if self.dialect == "vllm_omni":
             told |= {"prompt": job.fields["prompt"], "file_name": f"{job.id}.mp4" if done else None}
