@@ -27,7 +27,7 @@ from media.timebase import samples_at
 from storyboards.fields import Angle, ShotSize
 from storyboards.shot_schema import Camera
 
-__all__ = ["asked", "continued", "frames_and_sound", "picture", "with_key"]
+__all__ = ["asked", "continued", "frames_and_sound", "picture", "sha", "with_key"]
 
 U8 = NDArray[np.uint8]
 
