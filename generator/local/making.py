@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -246,7 +247,11 @@ class TakeMaking:
         sources = self.set_up.sources
         item_bytes = 1 if placing.quantise else 4 if placing.dtype == "float32" else 2
         folder = sources.parts.get(placing.variant, sources.main)
-        return weights_bytes(folder, _FOLDERS[name], item_bytes) if folder else None
+        if not folder:
+            return None
+        # A variant may be a folder beside others, of which only it is loaded.
+        alone = placing.variant and Path(folder, placing.variant).is_dir()
+        return weights_bytes(folder, (placing.variant,) if alone else _FOLDERS[name], item_bytes)
 
     def _note_rung(self, name: PartName, rung: Rung) -> None:
         self.notes.versions[f"{name}_rung"] = rung
