@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -132,7 +133,7 @@ class _Pair:
         forward = self._dis.calc(small[0], small[1], None)
         backward = self._dis.calc(small[1], small[0], None)
         self._motion = _Motion(np.asarray(forward, np.float32), np.asarray(backward, np.float32))
-        follows = _warped(small[1], self._motion.forward)
+        follows = _along(small[1], _way(self._motion.forward, small[1].shape))
         self._is_cut = float(cv2.absdiff(small[0], follows).mean()) > _CUT_LEVELS
 
 
@@ -149,20 +150,16 @@ def _mix(first: U8, second: U8, motion: _Motion, t: float, out: U8) -> None:
     forward, backward = motion.forward, motion.backward
     to_first = -(1 - t) * t * forward + t * t * backward
     to_second = (1 - t) * (1 - t) * forward - t * (1 - t) * backward
-    weight = None
-    for number, (one, other, target) in enumerate(
-        zip(split_planes(first), split_planes(second), split_planes(out), strict=True)
-    ):
-        before = _warped(one, to_first)
-        after = _warped(other, to_second)
-        if number == 0:
-            weight = _weight_of_second(before, after, t)
-        assert weight is not None
-        if number == 1:
-            weight = np.asarray(
-                cv2.resize(weight, one.shape[::-1], interpolation=cv2.INTER_AREA), np.float32
-            )
-        _lerp(before, after, weight, target)
+    luma, *chroma = zip(split_planes(first), split_planes(second), split_planes(out), strict=True)
+    ways = [_way(flow, luma[0].shape) for flow in (to_first, to_second)]
+    before, after = _along(luma[0], ways[0]), _along(luma[1], ways[1])
+    weight = _weight_of_second(before, after, t)
+    _lerp(before, after, weight, luma[2])
+    size = chroma[0][0].shape
+    ways = [_way(flow, size) for flow in (to_first, to_second)]
+    weight = np.asarray(cv2.resize(weight, size[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    for one, other, target in chroma:
+        _lerp(_along(one, ways[0]), _along(other, ways[1]), weight, target)
 
 
 def _weight_of_second(before: U8, after: U8, t: float) -> F32:
@@ -178,18 +175,28 @@ _DOUBT = np.clip((np.arange(256, dtype=np.float32) - 12) / 28, 0, 1)
 
 
 def _lerp(before: U8, after: U8, weight: F32, out: U8) -> None:
-    mixed = before + (after.astype(np.float32) - before) * weight
-    np.copyto(out, (mixed + 0.5).astype(np.uint8))
+    np.copyto(out, cv2.blendLinear(after, before, weight, 1 - weight))
 
 
-def _warped(plane: U8, flow: F32) -> U8:
-    """`plane` seen through `flow`, given in pixels of a copy of another size."""
-    height, width = plane.shape
-    if flow.shape[:2] != plane.shape:
-        scale = np.array([width / flow.shape[1], height / flow.shape[0]], np.float32)
-        flow = cv2.resize(flow, (width, height), interpolation=cv2.INTER_LINEAR) * scale
-    across = flow[..., 0] + np.arange(width, dtype=np.float32)
-    down = flow[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+def _way(flow: F32, shape: tuple[int, ...]) -> tuple[F32, F32]:
+    """Where each pixel of a plane comes from, across and down, by a flow of another size."""
+    height, width = shape
+    across, down = _grid(width, height)
+    size = (width, height)
+    x = cv2.resize(flow[..., 0] * (width / flow.shape[1]), size, interpolation=cv2.INTER_LINEAR)
+    y = cv2.resize(flow[..., 1] * (height / flow.shape[0]), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.add(x, across), np.float32), np.asarray(cv2.add(y, down), np.float32)
+
+
+@lru_cache(maxsize=8)
+def _grid(width: int, height: int) -> tuple[F32, F32]:
+    across, down = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
+    return across, down
+
+
+def _along(plane: U8, way: tuple[F32, F32]) -> U8:
     return np.asarray(
-        cv2.remap(plane, across, down, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8
+        cv2.remap(plane, *way, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE), np.uint8
     )
