@@ -26,6 +26,7 @@ from generator.local.family import (
     Tensors,
 )
 from generator.local.ladder import Ladder, room_beside, rungs_for, rungs_that_fit, weights_bytes
+from generator.local.loading import computing, loading
 from generator.local.phases import LATENTS, PROMPTS, Notes, kept
 from generator.local.pool import ModelPool, Part, PartKey, PartName
 from generator.local.settings import ModelSettings
@@ -86,7 +87,7 @@ class TakeMaking:
         key = content_digest("prompt", self.set_up.model_id, *words)
 
         def encode(part: Part) -> Tensors:
-            with self._timed("encode_s"):
+            with self._computing("encode_s"):
                 if isinstance(family, EncodesFiles):
                     return family.encode_files(part.value, request, self.tools)
                 return family.encode(part.value, request)
@@ -134,9 +135,9 @@ class TakeMaking:
 
         def denoise(part: Part) -> Tensors:
             if isinstance(family, SwapsLoras) and part.loras != loras:
-                with self._timed("load_s"):
+                with self._loading():
                     _swap_loras(family, part, loras)
-            with self._timed("denoise_s"):
+            with self._computing("denoise_s"):
                 return family.denoise(part.value, self.request, encoded, self.tools)
 
         return self._on_device("denoiser", placing, family.load_denoiser, denoise)
@@ -147,13 +148,13 @@ class TakeMaking:
             chunks = self.family.decode(part.value, self.request, latents)
             while True:
                 self._require_going()
-                with self._timed("decode_s"):
+                with self._computing("decode_s"):
                     chunk = next(chunks, None)
                 if chunk is None:
                     break
                 yield chunk
             if self.request.audio != "none":
-                with self._timed("decode_s"):
+                with self._computing("decode_s"):
                     self.sound = self.family.sound(part.value, self.request, latents)
 
     def _on_device(
@@ -182,7 +183,7 @@ class TakeMaking:
         self, name: PartName, placing: Placing, load: Callable[[Placing], Any]
     ) -> Iterator[Part]:
         def timed_load() -> Any:
-            with self._timed("load_s"):
+            with self._loading():
                 return load(key.placing)
 
         key = self._key(name, placing)
@@ -277,6 +278,16 @@ class TakeMaking:
     def _require_going(self) -> None:
         if self.tools.should_stop():
             raise CancelledError("cancelled")
+
+    @contextmanager
+    def _loading(self) -> Iterator[None]:
+        with loading(self.tools.should_stop), self._timed("load_s"):
+            yield
+
+    @contextmanager
+    def _computing(self, phase: str) -> Iterator[None]:
+        with computing(self.tools.should_stop), self._timed(phase):
+            yield
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:
