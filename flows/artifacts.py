@@ -68,6 +68,8 @@ def film_words(made: MadeFilm) -> str:
     """What came of a run, in one line."""
     longest = max((one.seconds for one in made.deliveries), default=0.0)
     words = f"{made.rendered} takes rendered, {made.reused} reused"
+    if made.failed:
+        words += f", {len(made.failed)} failed that were not picked"
     return f"{words}; running time {longest:.1f} s" if made.deliveries else words
 
 

@@ -33,7 +33,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="A render farm and cutting room for AI shots: one storyboard becomes a finished film.",
 )
 
 FilmPath = Annotated[Path, typer.Argument(metavar="FILM", help="The storyboard, a YAML file.")]
@@ -68,6 +67,24 @@ Jobs = Annotated[
 Local = Annotated[
     bool, typer.Option("--local", help="Run in this process, unrecorded, even with a server.")
 ]
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        _out.print(f"takeboard {commands.version()}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def takeboard(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """A render farm and cutting room for AI shots: one storyboard becomes a finished film."""
 
 
 @app.command()

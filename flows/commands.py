@@ -50,6 +50,13 @@ class Choice:
     preview: bool = False
 
 
+def version() -> str:
+    """Of this installation."""
+    from importlib.metadata import version
+
+    return version("takeboard")
+
+
 def new(folder: Path, template: str, *, title: str, code: str) -> Path:
     """Path of the storyboard that was started."""
     from storyboards.new import new_storyboard
@@ -102,12 +109,9 @@ def plan_facts(planned: Plan) -> dict[str, Any]:
 
 def print_plan(planned: Plan, console: Console) -> None:
     """The plan and its loss report for people."""
-    from generator.plan_table import loss_report, plan_table
+    from generator.plan_table import plan_table
 
     console.print(plan_table(planned))
-    losses = loss_report(planned)
-    if losses is not None:
-        console.print(losses)
 
 
 def make(
@@ -144,6 +148,7 @@ def made_facts(made: MadeFilm) -> dict[str, Any]:
         "variant": made.film.variant,
         "rendered": made.rendered,
         "reused": made.reused,
+        "failed": list(made.failed),
         "wall_seconds": round(made.wall_seconds, 3),
         "report": str(made.report),
         "deliverables": [
@@ -179,6 +184,8 @@ def print_made(made: MadeFilm, console: Console) -> None:
         highlight=False,
         markup=False,
     )
+    for text in made.failed:
+        console.print(f"  {text}", style="yellow", highlight=False, soft_wrap=True, markup=False)
     for one in made.deliveries:
         line("film", one.film)
         for path in one.captions:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -25,6 +25,7 @@ from PIL import Image
 from flows.made import Delivered, MadeFilm
 from generator.backends.base import Backend, Quote
 from generator.backends.registry import backend_named
+from generator.keys import content_digest
 from generator.plan import Plan, ShotJob, total_quote
 from media.errors import MediaError
 from media.files import write_atomic
@@ -39,6 +40,10 @@ LOUDNESS_TOLERANCE_LU = 0.3
 
 STILL_WIDTH = 640
 """Of the still that stands in a player until it is started, in pixels."""
+
+
+_HEAD_CHARS = 4000
+"""Of the page: what it says of the film, as a digest, stands among the first lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,24 +80,60 @@ class _Note:
 
 
 def write_report(made: MadeFilm) -> Path:
-    """Write the report of `made` to `made.report`, whole or not at all, and return its path."""
-    page = _desk(made.report.parent).get_template("film.html.j2")
-    text = page.render(
-        made=made,
-        film=made.film,
-        screens=[_screen(delivered, made.film) for delivered in made.deliveries],
-        scenes=_scenes(made.film, made.plan),
-        losses=_losses(made.plan),
-        adjustments=_adjustments(made.plan),
-        remarks=_remarks(made),
-        backends=_backends(made.plan),
-        whole=_whole_quote(made.plan.jobs),
-        spent=made.spent,
-        running_s=max((delivered.seconds for delivered in made.deliveries), default=0.0),
-        written=datetime.now(UTC),
-    )
-    write_atomic(made.report, text)
+    """Write the report of `made` to `made.report`, whole or not at all, and return its path.
+
+    A run that made nothing leaves the report of the run that did, as long as it says the same of
+    the film: in a folder that cannot be written, too, a film that is there is there.
+    """
+    screens = [_screen(delivered, made.film) for delivered in made.deliveries]
+    at_rest = replace(made, rendered=0, reused=0, wall_seconds=0.0, spent=Quote())
+    at_rest = replace(at_rest, plan=_settled(made.plan))
+    resting = [replace(screen, delivered=_uncut(screen.delivered)) for screen in screens]
+    lasting = content_digest(_page(at_rest, resting, datetime.fromtimestamp(0, UTC), ""))
+    if made.rendered or not _says(made.report, lasting):
+        write_atomic(made.report, _page(made, screens, datetime.now(UTC), lasting))
     return made.report
+
+
+def _page(made: MadeFilm, screens: Sequence[_Screen], written: datetime, lasting: str) -> str:
+    return (
+        _desk(made.report.parent)
+        .get_template("film.html.j2")
+        .render(
+            made=made,
+            film=made.film,
+            screens=screens,
+            scenes=_scenes(made.film, made.plan),
+            losses=_losses(made.plan),
+            adjustments=_adjustments(made.plan),
+            remarks=_remarks(made),
+            backends=_backends(made.plan),
+            whole=_whole_quote(made.plan.jobs),
+            spent=made.spent,
+            running_s=max((delivered.seconds for delivered in made.deliveries), default=0.0),
+            written=written,
+            lasting=lasting,
+        )
+    )
+
+
+def _settled(plan: Plan) -> Plan:
+    """The plan as it stands once everything is made."""
+    jobs = tuple(replace(job, state="cached", stale_reason="") for job in plan.jobs)
+    return replace(plan, jobs=jobs)
+
+
+def _uncut(delivered: Delivered) -> Delivered:
+    return replace(delivered, segments_encoded=0, segments_reused=0)
+
+
+def _says(report: Path, lasting: str) -> bool:
+    """Whether the report that is there says the same of the film."""
+    try:
+        with report.open(encoding="utf-8") as page:
+            return lasting in page.read(_HEAD_CHARS)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _desk(folder: Path) -> Environment:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ def require_one_line(answer: Answer, code: int, *words: str) -> None:
     (line,) = answer.stderr.strip().splitlines()
     for word in words:
         assert word in line, line
+
+
+def test_the_version_is_that_of_the_installation(tmp_path: Path) -> None:
+    answer = command("--version", home=tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, f"takeboard {version('takeboard')}\n")
+    assert "one storyboard becomes a finished" in command("--help", home=tmp_path).stdout
 
 
 def test_five_mistakes_are_five_lines_and_nothing_is_written(tmp_path: Path) -> None:
@@ -195,22 +202,22 @@ def test_a_wrong_environment_is_one_line(tmp_path: Path) -> None:
     require_one_line(server, 2, "no Prefect server answers", "--local")
 
 
-def inject_backend(folder: Path, *, usd: float = 0.0, fails: bool = False) -> None:
-    """Add a backend `dear` to every command that is started from `folder`."""
+def inject_backend(folder: Path, *, usd: float = 0.0, fails: str = "False") -> None:
+    """Add a backend `dear`, which fails on some `seed`s, to commands started from `folder`."""
     (folder / "sitecustomize.py").write_text(
         "from generator.backends import registry\n"
         'registry._CLASSES = {**registry._CLASSES, "dear": "dear:Dear"}\n'
-    )
-    failure = (
-        'raise ValueError("the model fell over")' if fails else "return super().render(*given)"
     )
     (folder / "dear.py").write_text(
         "from tests.fakes import FakeBackend\n\n"
         "class Dear(FakeBackend):\n"
         "    def __init__(self):\n"
         f'        super().__init__("dear", usd={usd})\n\n'
-        "    def render(self, *given):\n"
-        f"        {failure}\n"
+        "    def render(self, request, tools):\n"
+        "        seed = request.seed\n"
+        f"        if {fails}:\n"
+        '            raise ValueError("the model fell over")\n'
+        "        return super().render(request, tools)\n"
     )
 
 
@@ -246,11 +253,29 @@ def test_held_takes_are_exit_code_3_and_the_rest_is_kept(tmp_path: Path) -> None
 
 
 def test_a_shot_that_fails_is_exit_code_4_and_the_rest_is_kept(tmp_path: Path) -> None:
-    inject_backend(tmp_path, fails=True)
+    inject_backend(tmp_path, fails="True")
     path = with_dear_shot(tmp_path)
     answer = command("produce", path, "--quiet", home=tmp_path, **seeing(tmp_path))
     require_one_line(answer, 4, "sc010/sh0020 take 1", "the model fell over", "run again")
     assert len(list((tmp_path / ".takeboard/takes").glob("??/*/manifest.json"))) == 4
+
+
+def test_a_take_that_fails_and_is_not_the_pick_is_said_and_the_film_is_made(
+    tmp_path: Path,
+) -> None:
+    inject_backend(tmp_path, fails="seed == 7")
+    storyboard = board() | {"defaults": {"backend": "animatic"}}
+    takes = {"count": 2, "seeds": [6, 7]}
+    storyboard["scenes"][0]["shots"][1] |= {"backend": "dear", "takes": takes}
+    path = write_film(tmp_path, storyboard)
+    answer = command("produce", path, home=tmp_path, **seeing(tmp_path))
+    assert answer.returncode == 0, answer.stderr
+    said = "failed: sc010/sh0020 take 2: dear failed: ValueError: the model fell over"
+    assert said in answer.stdout
+    assert said in answer.stderr
+    facts = json.loads(command("produce", path, "--json", home=tmp_path, **seeing(tmp_path)).stdout)
+    assert facts[0]["failed"] == [said]
+    assert Path(facts[0]["deliverables"][0]["film"]).is_file()
 
 
 def test_no_ffmpeg_is_exit_code_5(tmp_path: Path) -> None:

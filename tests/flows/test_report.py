@@ -362,6 +362,39 @@ def test_licence_terms_are_said(
     assert "javascript" not in write_report(made).read_text(encoding="utf-8")
 
 
+def test_a_report_is_written_again_only_when_it_says_something_else(
+    make: Callable[..., MadeFilm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make()
+    first, second = (shot.id for shot in film_shots(made.film))
+    fresh = plan_of(made.film, job(first, state="new"), job(second, quote=Quote(usd=1.5)))
+    write_report(replace(made, plan=fresh, spent=Quote(usd=1.5)))
+    before = made.report.read_bytes()
+    kept = plan_of(made.film, job(first), job(second, quote=Quote(usd=1.5)))
+    uncut = replace(made.deliveries[0], segments_encoded=0, segments_reused=3)
+    later = replace(
+        made, plan=kept, rendered=0, reused=2, wall_seconds=0.1, deliveries=(uncut,), spent=Quote()
+    )
+
+    def refuse(path: Path, data: object) -> None:
+        raise StoreError("cannot write: read-only")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "write_atomic", refuse)
+        assert write_report(later) == made.report
+        for other in (
+            replace(later, rendered=1),
+            replace(later, failed=("a take failed",)),
+            replace(later, deliveries=(replace(uncut, loudness_lufs=-15.0),)),
+            replace(later, plan=plan_of(made.film, job(first), job(second))),
+        ):
+            with pytest.raises(StoreError):
+                write_report(other)
+    assert made.report.read_bytes() == before
+    made.report.unlink()
+    assert write_report(later).is_file()
+
+
 def test_a_run_of_some_shots_has_a_report_without_a_film(make: Callable[..., MadeFilm]) -> None:
     made = make()
     first, _ = (shot.id for shot in film_shots(made.film))
