@@ -29,10 +29,13 @@ __all__ = ["VideoServer"]
 _MOST_ANSWER_BYTES = 8 * 2**20
 _MOST_FILM_BYTES = 8 * 2**30
 _MOST_REDIRECTS = 3
+_MOST_REMOVALS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 _LOOK_UP_S = 0.1
 """How often a pause asks whether to stop."""
+
+_GONE = (404, 410)
 
 _BUSY = (429, 503)
 """The request was turned away, so that it may be sent again."""
@@ -65,7 +68,6 @@ class VideoServer:
             headers=headers,
             trust_env=False,
             follow_redirects=False,
-            timeout=httpx.Timeout(patience.read_s, connect=patience.connect_s),
         )
 
     def __enter__(self) -> VideoServer:
@@ -96,7 +98,8 @@ class VideoServer:
     def look(self, job_id: str) -> Job | None:
         """The job as it stands, or None when the server does not know it (any more)."""
         answer = self._ask("GET", f"/v1/videos/{quote(job_id, safe='')}")
-        return None if answer.status == 404 else self._job(answer)
+        gone = answer.status in _GONE and not _is_job(answer)
+        return None if gone else self._job(answer)
 
     def listed(self) -> tuple[Job, ...]:
         """The newest jobs of the server, at most a hundred."""
@@ -144,14 +147,15 @@ class VideoServer:
 
     def remove(self, job_id: str) -> bool:
         """Ask the server to stop and forget the job; whether it has."""
-        for attempt in range(3):
+        target = f"/v1/videos/{quote(job_id, safe='')}"
+        for attempt in range(_MOST_REMOVALS):
             if attempt:
                 time.sleep(min(1.0, self.patience.backoff_s * 2**attempt))
             try:
-                answer = self._once("DELETE", f"/v1/videos/{quote(job_id, safe='')}", Body())
+                answer = self._once("DELETE", target, Body(), self.patience.remove_s)
             except (httpx.HTTPError, RenderError):
                 continue
-            if answer.status in (404, 410) or answer.status < 300:
+            if answer.status in _GONE or answer.status < 300:
                 return True
         return False
 
@@ -189,9 +193,9 @@ class VideoServer:
         # A failed job may be told with the status of its failure (vLLM-Omni): that is an answer.
         return answer.status >= 500 and not _is_job(answer)
 
-    def _once(self, method: str, target: str, body: Body) -> _Answer:
-        deadline = time.monotonic() + self.patience.answer_s
-        with self._stream(method, target, body) as response:
+    def _once(self, method: str, target: str, body: Body, within_s: float | None = None) -> _Answer:
+        deadline = time.monotonic() + (within_s or self.patience.answer_s)
+        with self._stream(method, target, body, within_s) as response:
             return _Answer(response.status_code, response.headers, _limited(response, deadline))
 
     def _download(self, target: str, part: Path) -> _Answer:
@@ -225,7 +229,9 @@ class VideoServer:
             raise httpx.ReadTimeout("slow")
 
     @contextmanager
-    def _stream(self, method: str, target: str, body: Body) -> Iterator[httpx.Response]:
+    def _stream(
+        self, method: str, target: str, body: Body, within_s: float | None = None
+    ) -> Iterator[httpx.Response]:
         """The open answer; redirects are followed within the server alone, and not by a POST."""
         address = httpx.URL(f"{self._base}{target}")
         for _ in range(_MOST_REDIRECTS + 1):
@@ -234,6 +240,7 @@ class VideoServer:
                 address,
                 files=list(body.form) or None,
                 json=dict(body.json) if body.json is not None else None,
+                timeout=self._timeout(method, within_s),
             )
             response = self._http.send(request, stream=True)
             try:
@@ -244,6 +251,11 @@ class VideoServer:
             finally:
                 response.close()
         raise RenderError("the video server redirects without end", where=self.origin)
+
+    def _timeout(self, method: str, within_s: float | None) -> httpx.Timeout:
+        # A job is answered when its references are read: given up too early it is made twice.
+        slow = self.patience.answer_s if method == "POST" else self.patience.read_s
+        return httpx.Timeout(within_s or slow, connect=self.patience.connect_s)
 
     def _next(self, method: str, address: httpx.URL, response: httpx.Response) -> httpx.URL:
         try:

@@ -79,8 +79,10 @@ _H3 = ServedModel(
     max_pixels=768 * 1344,
     licence=Licence(
         "minimax-h3",
-        excluded_territories=("EU", "UK", "South Korea", "USA"),
+        revenue_cap_usd=20_000_000,
+        excluded_territories=("EU", "United Kingdom", "South Korea", "USA"),
         needs_acknowledgement=True,
+        url="https://huggingface.co/MiniMaxAI/MiniMax-H3/blob/main/LICENSE",
     ),
     positions="first_last",
     references={"image": 9, "video": 3, "audio": 3},
@@ -107,7 +109,9 @@ _HUNYUAN = ServedModel(
     fps=_RATE,
     size_multiple=16,
     max_pixels=_720P,
-    licence=Licence("tencent-hunyuan-community", excluded_territories=("EU", "UK", "South Korea")),
+    licence=Licence(
+        "tencent-hunyuan-community", excluded_territories=("EU", "United Kingdom", "South Korea")
+    ),
 )
 
 SERVED_MODELS: tuple[ServedModel, ...] = (
@@ -144,7 +148,11 @@ SERVED_MODELS: tuple[ServedModel, ...] = (
         fps=_RATE,
         size_multiple=32,
         max_pixels=1920 * 1088,
-        licence=Licence("ltx-2-community", revenue_cap_usd=10_000_000),
+        licence=Licence(
+            "LTX-2-Community",
+            revenue_cap_usd=10_000_000,
+            url="https://github.com/Lightricks/LTX-2/blob/main/LICENSE",
+        ),
         positions="first",
         sound=True,
         # 9.5 s on an H100 for 5 s of 768x512, in proportion to the pixels of 720p.

@@ -25,9 +25,11 @@ class Patience:
     read_s: float = 60.0
     """Between two pieces of an answer."""
     answer_s: float = 300.0
-    """For a whole answer: a server reads the references before it answers."""
+    """For a whole answer, and for its first byte after a job was asked for."""
     film_s: float = 3600.0
     """For a whole film."""
+    remove_s: float = 10.0
+    """For the answer to a cancellation, for which a person waits."""
     tries: int = 6
     """Of one request."""
     backoff_s: float = 0.5

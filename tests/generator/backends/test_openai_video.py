@@ -530,12 +530,12 @@ def test_a_refusal_is_told_in_the_servers_words(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@pytest.mark.parametrize("code", [400, 500])
+@pytest.mark.parametrize("code", [400, 404, 500])
 def test_a_failed_job_says_why(serve: Any, dialect: str, code: int, tmp_path: Path) -> None:
     server = serve(dialect, fails_with={"code": code, "message": "out of memory on cuda:0"})
     with pytest.raises(RenderError, match="out of memory on cuda:0") as error:
         made(backend_for(server), small(), RenderTools({}, cache=tmp_path))
-    assert isinstance(error.value, RefusalError) == (code == 400)
+    assert isinstance(error.value, RefusalError) == (code < 500)
     assert server.count("POST") == 1
     server.fails_with = None
     _, frames = made(backend_for(server), small(), RenderTools({}, cache=tmp_path))
@@ -575,6 +575,14 @@ def test_a_lost_answer_of_a_server_that_lists_no_prompts_is_told(
     assert len(frames) == 17
     assert server.count("POST") == 2
     assert [text for text in rendered.warnings if "not known what became" in text]
+
+
+def test_a_slow_answer_to_a_job_is_waited_for(serve: Any, tmp_path: Path) -> None:
+    server = serve("sglang", slow_create_s=0.6)
+    backend = backend_for(server)
+    backend._patience = replace(QUICK, read_s=0.3)
+    made(backend, small(), RenderTools({}, cache=tmp_path))
+    assert server.count("POST") == 1
 
 
 def test_somebody_elses_job_is_not_taken(serve: Any, tmp_path: Path) -> None:
@@ -810,6 +818,19 @@ def test_the_key_is_sent_and_appears_nowhere(
     with pytest.raises(RefusalError, match="does not let us in") as error:
         made(wrong, small(seed=99), RenderTools({}, cache=tmp_path))
     assert "another-canary-88" not in "".join(traceback.format_exception(error.value))
+
+
+def test_the_machines_proxies_are_not_told(
+    serve: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = serve("sglang")
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, proxy.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    server = serve("sglang")
+    made(backend_for(server), small(), RenderTools({}, cache=tmp_path))
+    assert not proxy.seen
 
 
 # What is asked of it, and what it says it is

@@ -100,6 +100,8 @@ class StandIn:
     polls_to_finish: int = 2
     fails_with: dict[str, Any] | None = None
     """Every job ends with this error."""
+    slow_create_s: float = 0.0
+    """How long it reads a job before it answers."""
     frames_fewer: int = 0
     makes_fps: Fraction | None = None
     makes_size: tuple[int, int] | None = None
@@ -326,6 +328,7 @@ class _Handler(BaseHTTPRequestHandler):
             fields, files = json.loads(data), []
             _require_json(fields, it.h3)
         job = it.take_on(fields, files)
+        time.sleep(it.slow_create_s)
         return 200, json.dumps(it.told(job)).encode(), "application/json"
 
     def _job(self, id: str) -> Asked:
