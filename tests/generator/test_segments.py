@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from generator.backends.base import (
     RenderTools,
     TakeMedia,
 )
+from generator.segment_sound import join_sounds
 from generator.segments import (
     plan_segments,
     render_in_segments,
@@ -337,6 +339,28 @@ def test_the_crossfade_goes_from_one_sound_to_the_next() -> None:
     assert (sound[0, into + handle : out] == 1).all()
     assert sound[0, out + handle // 2] == pytest.approx(np.sqrt(0.5), abs=1e-3)
     assert (sound[0, out + handle :] == 0).all()
+
+
+@pytest.mark.parametrize("fps", [Fraction(24), Fraction(30000, 1001)])
+def test_every_sample_stays_where_it_was_made(fps: Fraction) -> None:
+    segments = segments_of(asked(fps=fps), RULE, 9)
+    line = np.linspace(0.1, 0.9, samples_at(140, fps), dtype=np.float32)[None]
+    starts = [samples_at(one.start_frame, fps) for one in segments]
+    sounds: list[np.ndarray | None] = [
+        line[:, start : start + samples_at(one.num_frames + one.handle_frames, fps)]
+        for one, start in zip(segments, starts, strict=True)
+    ]
+    joined = join_sounds(segments, sounds, fps)
+    assert joined is not None
+    alone = np.ones(joined.shape[1], bool)
+    for before, segment in pairwise(segments):
+        end = samples_at(segment.start_frame + before.handle_frames, fps)
+        alone[samples_at(segment.start_frame, fps) : end] = False
+    # A segment that is a sample short at its end holds its last one.
+    off = np.abs(joined - line[:, : joined.shape[1]])[0]
+    assert off[alone][:-1].max() == 0
+    assert off[alone][-1] < 1e-4
+    assert alone.sum() > 0.9 * len(alone)
 
 
 def test_segments_without_sound_are_silence_and_none_at_all_is_none() -> None:

@@ -32,9 +32,9 @@ from media.errors import CancelledError, RenderError
 from media.sound import read_sound
 from media.timebase import samples_at, seconds_to_frames
 from media.video import read_frames
-from storyboards.film import Continuation, Film, Shot
+from storyboards.film import Continuation, Film, Keyframe, Shot
 from storyboards.schema import Budget
-from tests.factories import make_film, make_line, make_shot, make_staged
+from tests.factories import make_asset, make_film, make_line, make_shot, make_staged
 from tests.fakes import FakeBackend
 
 COLOURS = (
@@ -150,6 +150,14 @@ def test_members_share_one_generation(store: TakeStore) -> None:
     assert total_quote(plan.jobs).usd == 3.0
     assert require_budget(plan, Budget(usd=3.0)).jobs == plan.missing
     assert plan.jobs[0].adjustments == ("in one generation with sc010/sh0020, sc010/sh0030",)
+
+
+def test_a_cap_counts_a_generation_once(store: TakeStore) -> None:
+    other = make_shot("sc010/sh0090", action="Apart")
+    plan = planned(store, film_of([*shots(), other]), Sequences(usd=3.0))
+    allowed = require_budget(plan, Budget(usd=4.0, on_exceed="hold"))
+    assert len(allowed.jobs) == 3
+    assert [job.shot_id for job in allowed.held] == [other.id]
 
 
 def test_the_prompt_lists_the_shots(store: TakeStore) -> None:
@@ -284,13 +292,17 @@ def test_other_settings_are_another_generation(store: TakeStore) -> None:
 
 
 def test_people_lines_and_pictures_keep_their_order_and_time(store: TakeStore) -> None:
-    members = shots(2, cast=(make_staged(),), dialogue=(make_line(start_frame=0),))
+    board = Keyframe(3, make_asset("board.png"), 1.0)
+    members = shots(
+        2, cast=(make_staged(),), dialogue=(make_line(start_frame=0),), keyframes=(board,)
+    )
     cut = planned(store, film_of(members), Sequences()).jobs[0].request.cut_from
     assert cut is not None
     (mara,) = cut.request.description.placements
     assert [start for start, _ in mara.speaking] == [0, 30]
     assert len(cut.request.description.dialogue) == 2
     assert len(cut.request.references) == 1
+    assert [key.frame for key in cut.request.key_pictures] == [3, 33]
 
 
 def test_a_cut_that_is_not_there_is_made_as_asked_with_a_warning(store: TakeStore) -> None:
