@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from media.errors import CancelledError
 
@@ -53,11 +54,23 @@ def loading(should_stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
             _waiting -= 1
             _changed.notify_all()
     try:
+        _quieten()
         yield
     finally:
         with _changed:
             _loader = None
             _changed.notify_all()
+
+
+@cache
+def _quieten() -> None:
+    """Keep the libraries' bars and advice off the film's own display; errors still rise."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    for theirs in (diffusers_logging, transformers_logging):
+        theirs.set_verbosity_error()
+        theirs.disable_progress_bar()
 
 
 def _wait(ready: Callable[[], bool], should_stop: Callable[[], bool]) -> None:

@@ -1,193 +1,154 @@
-"""Films whose shots are made on a device: prepared at once, by warm models, cut while they wait."""
+"""The example with shots on models: LTX-2 with its own sound, silent Wan, the animatic; one film.
+
+The models are tiny and their weights random, the classes and the way through them are the real
+ones: models file, plan, phases, takes, finish, cut.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pytest
+import torch
+import yaml
+from films import make, sound_of
 
-from flows import ahead
+from flows.film import plan_film
 from flows.made import MadeFilm
-from flows.options import FilmRun
-from flows.progress import Progress
-from generator.backends.base import Capabilities, Rendered, RenderRequest, RenderTools
-from media.errors import RenderError
-from tests.fakes import FakeBackend
-from tests.flows.films import board, install, make, tree, write_film
+from flows.options import FilmOptions
+from generator.takes import TakeStore
+from media.probe import probe
+from media.video import read_frames
+from storyboards.film import film_shots
+from storyboards.resolve import load_film
+from tests.generator.local.tiny_ltx2 import save_pipeline
+from tests.generator.local.tiny_wan import save_tiny_wan
 
-Board = dict[str, Any]
+EXAMPLE = Path(__file__).parents[2] / "storyboards" / "examples" / "lighthouse"
 
 
-@dataclass
-class OnDevice(FakeBackend):
-    """A backend that takes seconds of a GPU, in name only; `log` is shared by all of a test."""
+@dataclass(frozen=True)
+class Studio:
+    """The storyboard at a size that a CPU denoises, and the film made of it."""
 
-    log: list[str] = field(default_factory=list)
-    remote: bool = False
-    cannot_prepare: bool = False
-    fails: tuple[int, ...] = ()
-    """Seeds of the takes that it cannot make."""
-    waits_for: tuple[Path, int] | None = None
-    """Its take of seed 99 waits until so many entries lie in that folder."""
-    caches: list[Path | None] = field(default_factory=list)
+    film: Path
+    made: MadeFilm
 
     @property
-    def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, gpu_seconds_per_second=2.0, remote=self.remote)
-
-    def prepare(self, requests: Sequence[RenderRequest], tools: RenderTools) -> None:
-        self.log.append(f"prepare {self.id} {len(requests)}")
-        self.caches.append(tools.cache)
-        if self.cannot_prepare:
-            raise MemoryError("no room for the encoder")
-
-    def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
-        self.log.append(f"render {self.id} {request.seed}")
-        self.caches.append(tools.cache)
-        if request.seed in self.fails:
-            raise RenderError("the model fell over")
-        if request.seed == 99 and self.waits_for is not None:
-            wait_until(*self.waits_for)
-        return super().render(request, tools)
+    def options(self) -> FilmOptions:
+        return FilmOptions(store=self.film.parent / "store", out=self.film.parent / "out", jobs=2)
 
 
-def wait_until(folder: Path, entries: int) -> None:
-    deadline = time.monotonic() + 20
-    while len(list(folder.glob("??/*/manifest.json"))) < entries:
-        assert time.monotonic() < deadline, "the cut was not prepared"
-        time.sleep(0.02)
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("studio")
+    wan = save_tiny_wan(root / "wan")
+    models = {
+        "ltx2": {"source": save_pipeline(root / "ltx2", "2.5")},
+        "wan": {"source": wan.text, "parts": {"i2v": {"source": wan.image}}},
+    }
+    (root / "models.toml").write_text(
+        "\n".join(
+            f"[models.{name}]\nsource = {json.dumps(str(one['source']))}\n"
+            + "".join(
+                f"[models.{name}.parts.{part}]\nsource = {json.dumps(str(where['source']))}\n"
+                for part, where in one.get("parts", {}).items()
+            )
+            for name, one in models.items()
+        ),
+        encoding="utf-8",
+    )
+    film = root / "board" / "on_gpus.yaml"
+    shutil.copytree(EXAMPLE, film.parent)
+    board = yaml.safe_load(film.read_text(encoding="utf-8"))
+    board["project"]["size"] = "192x108"
+    film.write_text(yaml.safe_dump(board, sort_keys=False), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAKEBOARD_MODELS", str(root / "models.toml"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        yield Studio(film, make(film))
 
 
-class Notes(Progress):
-    """Remembers what a person should read."""
-
-    def __init__(self) -> None:
-        self.read: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.read.append(text)
-
-
-def on_devices(**by_shot: tuple[str, Sequence[int]]) -> Board:
-    """The tiny film with some shots on a backend, with these seeds; the others are drawn."""
-    storyboard = board() | {"defaults": {"backend": "animatic"}}
-    for scene in storyboard["scenes"]:
-        for shot in scene["shots"]:
-            if shot["id"] in by_shot:
-                backend, seeds = by_shot[shot["id"]]
-                shot |= {"backend": backend, "takes": {"count": len(seeds), "seeds": list(seeds)}}
-    return storyboard
+def test_every_shot_is_made_by_its_model(studio: Studio) -> None:
+    jobs = studio.made.plan.jobs
+    assert [job.backend for job in jobs] == ["wan", "ltx2", "ltx2", "animatic"]
+    takes = TakeStore(studio.options.store)
+    for job in jobs:
+        take = takes.find(job.key)
+        assert take is not None
+        assert take.manifest["backend"] == job.backend
+        assert take.num_frames == job.request.num_frames
+    assert takes.find(jobs[0].key).fps == 16  # type: ignore[union-attr]
 
 
-def made_with(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, storyboard: Board, *backends: OnDevice
-) -> tuple[MadeFilm, list[str]]:
-    install(monkeypatch, *backends)
-    notes = Notes()
-    return make(write_film(folder, storyboard), FilmRun(notes)), notes.read
+def test_the_film_is_exact_whatever_its_takes_are(studio: Studio) -> None:
+    (delivered,) = studio.made.deliveries
+    film = load_film(studio.film)
+    wanted = sum(shot.num_frames for shot in film_shots(film)) - 12
+    found = probe(delivered.film, count_frames=True)
+    assert (found.num_frames, found.fps, found.size) == (wanted, Fraction(24), (192, 108))
+    assert delivered.num_frames == wanted
+    sound = sound_of(delivered.film)
+    assert abs(len(sound) - wanted * 2000) <= 1024
+    assert delivered.loudness_lufs == pytest.approx(-14, abs=0.3)
 
 
-def test_each_model_is_prepared_once_and_makes_all_its_shots_while_it_is_warm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_model_s_own_sound_is_heard_under_its_shots(studio: Studio) -> None:
+    takes = TakeStore(studio.options.store)
+    _, first, going_on, drawn = studio.made.plan.jobs
+    for job in (first, going_on):
+        take = takes.find(job.key)
+        assert take is not None
+        assert take.sound is not None
+    last = takes.find(drawn.key)
+    assert last is not None
+    assert last.sound is None
+    film = sound_of(studio.made.deliveries[0].film)
+    # From the end of the silent shot's dissolve on, LTX-2's random weights hiss.
+    assert np.sqrt(np.mean(film[4 * 48_000 : 5 * 48_000] ** 2)) > 1e-3
+
+
+def test_the_extension_begins_after_the_take_it_goes_on_from(studio: Studio) -> None:
+    job = studio.made.plan.job("sc020/sh0030")
+    parent = studio.made.plan.job("sc020/sh0020")
+    assert job.waits_for == parent.key
+    takes = TakeStore(studio.options.store)
+    made, before = takes.find(job.key), takes.find(parent.key)
+    assert made is not None
+    assert before is not None
+    first = next(iter(read_frames(made.picture)))
+    tail = next(iter(read_frames(before.picture, start=before.num_frames - 1)))
+    assert not np.array_equal(first, tail)
+
+
+def test_nothing_is_made_twice(studio: Studio) -> None:
+    again = make(studio.film)
+    assert (again.rendered, again.reused) == (0, 4)
+    assert all(job.state == "cached" for job in plan_film(again.film, studio.options).jobs)
+
+
+def test_the_report_names_licences_and_what_is_lost(studio: Studio) -> None:
+    report = studio.made.report.read_text(encoding="utf-8")
+    assert "LTX-2-Community" in report
+    assert "10,000,000" in report
+    assert "wan is silent" in report
+
+
+def test_without_a_model_the_shot_is_drawn_and_the_plan_says_why(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    log: list[str] = []
-    first, second = OnDevice("first", log=log), OnDevice("second", log=log)
-    storyboard = on_devices(
-        sh0010=("first", [1]), sh0020=("second", [2]), sh0030=("first", [3]),
-        sh0040=("first", [4]), sh0050=("second", [5, 6]),
-    )  # fmt: skip
-    made, _ = made_with(tmp_path, monkeypatch, storyboard, first, second)
-    assert made.rendered == 6
-    assert log[0] == "prepare first 3"
-    assert set(log[1:3]) == {"render first 1", "render first 3"}
-    # The last take of one model may still be under way when the next model is begun.
-    assert set(log[3:5]) == {"render first 4", "prepare second 3"}
-    assert set(log[5:]) == {f"render second {seed}" for seed in (2, 5, 6)}
-    assert {*first.caches, *second.caches} == {tmp_path / "store"}
-    again = make(tmp_path / "film.yaml")
-    assert (again.rendered, len(log)) == (0, 8), "nothing is prepared for nothing"
-
-
-def test_takes_are_made_also_when_they_cannot_be_prepared_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    storyboard = on_devices(sh0010=("gpu", [1]), sh0050=("gpu", [2]))
-    gpu = OnDevice("gpu", cannot_prepare=True)
-    made, notes = made_with(tmp_path, monkeypatch, storyboard, gpu)
-    assert made.rendered == 5
-    (note,) = notes
-    assert note.startswith("gpu: could not prepare its 2 takes at once (gpu: MemoryError: no room")
-
-
-@pytest.mark.parametrize("remote", [False, True])
-@pytest.mark.parametrize("captions", ["burned", "none"])
-def test_the_cut_is_prepared_while_the_last_take_is_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, captions: str, remote: bool
-) -> None:
-    storyboard = on_devices(sh0020=("gpu", [99]), sh0050=("gpu", [5]))
-    storyboard["deliverables"] = [{"name": "master", "captions": captions}]
-    # The body of the last take and the dissolve out of it wait; burnt words part both in two.
-    alone, touched = 4, 4 if captions == "burned" else 2
-    gpu = OnDevice("gpu", remote=remote, waits_for=(tmp_path / "store/segments", alone))
-    made, notes = made_with(tmp_path, monkeypatch, storyboard, gpu)
-    (film,) = made.deliveries
-    assert notes == []
-    assert (film.segments_encoded, film.segments_reused) == (touched, alone)
-    assert len(list((tmp_path / "store/sounds").glob("??/*/manifest.json"))) >= 2
-
-
-def test_what_goes_wrong_ahead_of_the_cut_costs_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fall_over(*given: object, **named: object) -> int:
-        raise ZeroDivisionError("a defect")
-
-    monkeypatch.setattr(ahead, "encode_spans", fall_over)
-    monkeypatch.setattr(ahead, "render_sound", fall_over)
-    storyboard = on_devices(sh0020=("gpu", [9]), sh0050=("gpu", [5]))
-    made, notes = made_with(tmp_path, monkeypatch, storyboard, OnDevice("gpu"))
-    assert (made.rendered, notes) == (5, [])
-    assert made.deliveries[0].film.is_file()
-
-
-def test_a_drawn_film_is_not_cut_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*given: object) -> None:
-        raise AssertionError("there is nothing to gain")
-
-    monkeypatch.setattr("flows.film.AheadCut", refuse)
-    assert make(write_film(tmp_path)).rendered == 5
-
-
-def test_a_take_that_fails_and_is_not_the_pick_is_done_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gpu = OnDevice("gpu", fails=(7,))
-    storyboard = on_devices(sh0020=("gpu", [6, 7, 8]))
-    made, notes = made_with(tmp_path, monkeypatch, storyboard, gpu)
-    said = "failed: sc010/sh0020 take 2: the model fell over"
-    assert (made.failed, notes) == ((said,), [said])
-    assert (made.rendered, made.reused) == (6, 0)
-    assert made.deliveries[0].film.is_file()
-    assert said in made.report.read_text(encoding="utf-8")
-    before = tree(tmp_path / "out")
-    again = make(tmp_path / "film.yaml")
-    assert (again.rendered, again.reused, again.failed) == (0, 6, (said,)), "it is tried again"
-    after = tree(tmp_path / "out")
-    assert {name for name in after if after[name] != before[name]} <= {"report.html"}
-
-
-def test_a_picked_take_that_fails_ends_the_film(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    gpu = OnDevice("gpu", fails=(6, 7))
-    storyboard = on_devices(sh0020=("gpu", [6, 7, 8]))
-    with pytest.raises(RenderError, match=r"2 of 7 takes .* the first: the model fell over") as no:
-        made_with(tmp_path, monkeypatch, storyboard, gpu)
-    assert no.value.where == "sc010/sh0020 take 1", "the take that the film needs is named"
-    assert not (tmp_path / "out").exists()
-    with pytest.raises(RenderError):
-        make(tmp_path / "film.yaml", only=("sc010/sh0020",))
+    models = tmp_path / "models.toml"
+    models.write_text("")
+    monkeypatch.setenv("TAKEBOARD_MODELS", str(models))
+    plan = plan_film(load_film(studio.film), studio.options)
+    assert {job.backend for job in plan.jobs} == {"animatic"}
+    told = {loss.field: loss.reason for job in plan.jobs for loss in job.losses}
+    assert "ltx2" in told["backend"] or "wan" in told["backend"]
+    assert "Lightricks/LTX-2.5" in " ".join(loss.reason for job in plan.jobs for loss in job.losses)
