@@ -5,8 +5,8 @@ python -m bench.finish --quick       2 s
 
 A character walks across a panning place, drawn at 48 fps; the take has every second of its
 frames, so the frames between are known. Every row is one process with one take: seconds, seconds
-of all cores, frames a second, peak memory, how many of the wanted frames came out, and for the frames between their
-distance from the truth. Ratios are against the ffmpeg row of the same work in the same run.
+of all cores, frames a second, peak memory, how many of the wanted frames came out, and for the
+frames between their distance from the truth. Ratios are against the ffmpeg row of the same work in the same run.
 """
 
 from __future__ import annotations
@@ -99,9 +99,9 @@ def _run(folder: Path, size: tuple[int, int], seconds: int) -> None:
         if row.fps == 48 and row.size == size:
             true = f"{_truth(out, folder / 'truth.mp4'):.1f}"
         print(
-            f"{row.work:12} {row.way:22} {cost.wall_s:6.1f} {cost.cpu_s:6.1f} {wanted / cost.wall_s:6.1f} "
-            f"{cost.wall_s / base[row.work]:6.2f} {cost.peak_mb:6.0f} {got:4} of {wanted:4} "
-            f"{true:>6}",
+            f"{row.work:12} {row.way:22} {cost.wall_s:6.1f} {cost.cpu_s:6.1f} "
+            f"{wanted / cost.wall_s:6.1f} {cost.wall_s / base[row.work]:6.2f} "
+            f"{cost.peak_mb:6.0f} {got:4} of {wanted:4} {true:>6}",
             flush=True,
         )
 
