@@ -6,7 +6,8 @@ python -m bench.finish --quick       2 s
 A character walks across a panning place, drawn at 48 fps; the take has every second of its
 frames, so the frames between are known. Every row is one process with one take: seconds, seconds
 of all cores, frames a second, peak memory, how many of the wanted frames came out, and for the
-frames between their distance from the truth. Ratios are against the ffmpeg row of the same work in the same run.
+frames between their distance from the truth. Ratios are against the first ffmpeg row of the
+same work in the same run.
 """
 
 from __future__ import annotations
