@@ -147,9 +147,9 @@ class LTX2Family:
                 f"{pipe.vocoder.config.output_sampling_rate}",
                 todo="use LTX-2.3 or 2.5",
             )
-        for module in (pipe.vae, pipe.audio_vae, pipe.vocoder):
+        for module in (steady_decoder(pipe.vae), pipe.audio_vae, pipe.vocoder):
             place(module, placing, levers=False)
-        return _Decoder(steady_decoder(pipe.vae), pipe.audio_vae, pipe.vocoder)
+        return _Decoder(pipe.vae, pipe.audio_vae, pipe.vocoder)
 
     def decode(
         self, decoder: _Decoder, request: RenderRequest, latents: Tensors

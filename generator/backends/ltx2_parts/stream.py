@@ -11,7 +11,7 @@ Memory: a few frames of activations at every layer, however long the clip is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -29,12 +29,12 @@ _FRAMES_AT_ONCE = 8
 def steady_decoder(vae: Any) -> Any:
     """`vae`, whose decoder now says the same of a frame whatever else it is given.
 
-    On a CPU torch rounds by an element's place in its tensor: `PerChannelRMSNorm` averages over
-    channels that lie apart in memory, added up in an order that depends on how many frames there
-    are, and SiLU's last few elements take another exponential than the rest. Here each pixel's
-    channels are added up side by side, and SiLU is computed in double precision and rounded once.
-    RenderError for a decoder that draws noise or reads a timestep: what it makes depends on the
-    chunks.
+    torch, oneDNN and cuDNN round by the shape of what they are given: another number of frames is
+    another algorithm, another order of a sum, another end of a vector loop. So every layer that
+    rounds by shape works on one frame at a time (a convolution on the three that it needs),
+    always in the same layout. Call it before the weights are placed: hooks that move weights then
+    move them once for all frames. RenderError for a decoder that draws noise or reads a timestep:
+    what it makes depends on the chunks.
     """
     import torch
 
@@ -47,10 +47,10 @@ def steady_decoder(vae: Any) -> Any:
             todo="configure an unchanged LTX-2 folder",
         )
     for module in vae.decoder.modules():
-        if type(module).__name__ == "PerChannelRMSNorm":
-            module.forward = partial(_rms_normed, eps=module.eps)
-        elif isinstance(module, torch.nn.SiLU):
-            module.forward = _silu
+        if isinstance(module, torch.nn.Conv3d):
+            module.forward = partial(_by_frame, module.forward, module.kernel_size[0] - 1)
+        elif isinstance(module, torch.nn.SiLU) or type(module).__name__ == "PerChannelRMSNorm":
+            module.forward = partial(_by_frame, module.forward, 0)
     return vae
 
 
@@ -59,8 +59,7 @@ def stream_decode(vae: Any, latents: Any) -> Iterator[Any]:
 
     `vae` is a steady decoder. `latents` is `(1, channels, frames, height, width)`, denormalised,
     as the pipelines return it for `output_type="latent"`; it may be on another device. Equal to
-    `vae.decode(latents).sample` bit for bit where a convolution does not depend on the number of
-    frames: always on a CPU; cuDNN may choose another algorithm for another length.
+    `vae.decode(latents).sample` bit for bit.
     """
     import torch
 
@@ -230,20 +229,13 @@ class _Head:
         return self._conv.push(frames, last)
 
 
-def _rms_normed(frames: Any, eps: float) -> Any:
-    """`PerChannelRMSNorm.forward`: divided by the root of the mean square over the channels."""
-    squares = (frames * frames).movedim(1, -1).contiguous()
-    return frames / (squares.mean(dim=-1).unsqueeze(1) + eps).sqrt()
-
-
-def _silu(frames: Any) -> Any:
-    """x * sigmoid(x); a GPU computes all elements alike as it is."""
+def _by_frame(inner: Callable[[Any], Any], reach: int, frames: Any) -> Any:
+    """`inner` of each frame and the `reach` after it, `(1, channels, frames - reach, …)`."""
     import torch
 
-    if frames.device.type != "cpu":
-        return torch.nn.functional.silu(frames)
-    exact = frames.double()
-    return (exact * exact.sigmoid()).to(frames.dtype)
+    count = frames.shape[2] - reach
+    made = [inner(frames[:, :, at : at + reach + 1].contiguous()) for at in range(count)]
+    return torch.cat(made, dim=2)
 
 
 def _spread(frames: Any, stride: Sequence[int]) -> Any:

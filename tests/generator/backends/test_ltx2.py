@@ -500,6 +500,16 @@ def test_full_checkpoints_are_guided_and_read_a_negative(models: Path, ltx2: LTX
     assert distilled.request.negative == ""
 
 
+def test_a_step_cache_is_pulled_where_there_are_steps_to_skip(models: Path) -> None:
+    request = asked(9, profile="draft", size=(64, 64))
+    plain, _ = made(backend(models, variant="2.3-dev"), request)
+    cached = backend(models, variant="2.3-dev", step_cache="taylorseer")
+    guessed, _ = made(cached, request)
+    assert not np.array_equal(plain, guessed)
+    assert np.array_equal(made(cached, request)[0], guessed)
+    assert "picture and sound" in backend(models, variant="2.3-dev", step_cache="pyramid").unready
+
+
 def test_fine_is_its_own_profile_only_where_the_model_is_not_distilled(
     models: Path, ltx2: LTX2
 ) -> None:
