@@ -47,6 +47,7 @@ def transitions(script: Script, times: dict[int, ShotTime]) -> dict[int, Edges]:
         if place.text.transition_in is not None:
             _set_into(script, place, place.text.transition_in, edges, times)
     for place in script.places:
+        _check_fade_in(script, place, edges)
         _check_room(script, place, edges, times)
     return edges
 
@@ -172,6 +173,18 @@ def _frames(
     # A length that nobody wrote must not be what makes the storyboard wrong.
     shortest = min(times[place.index].num_frames for place in neighbours)
     return max(1, min(seconds_to_frames(USUAL_S, script.fps), shortest // 2))
+
+
+def _check_fade_in(script: Script, place: Place, edges: dict[int, Edges]) -> None:
+    """A shot that another runs into is seen or heard at once: it cannot come up from a colour."""
+    before = edges[place.index - 1].out if place.index else STRAIGHT_CUT
+    if before.overlap_frames and edges[place.index].into.kind is TransitionKind.FADE:
+        earlier = script.places[place.index - 1]
+        script.problems.add(
+            (*place.loc, "transition_in"),
+            f"expected no fade after the {before.kind} from {earlier.id}, which brings this shot "
+            "in, got a fade: leave one of the two out",
+        )
 
 
 def _check_room(

@@ -157,6 +157,14 @@ WRONG = {
         film("transition_out: wipe", "transition_in: §dissolve"),
         "one transition between sc/a and sc/b",
     ),
+    "fade into a dissolve": (
+        film("transition_out: dissolve", "transition_in: §fade"),
+        "expected no fade after the dissolve from sc/a",
+    ),
+    "fade under an l_cut": (
+        film("transition_out: l_cut", "transition_in: §{type: fade, duration: 4f}"),
+        "expected no fade after the l_cut from sc/a",
+    ),
     "long cut": (film("transition_out: {type: cut, duration: §3f}"), "no duration for a cut"),
     "join itself": (film("join: §a"), "the shot itself"),
     "join forward": (film("join: {from: §b}", ""), "comes later"),
