@@ -18,6 +18,7 @@ from generator.keys import canonical, request_key
 from generator.losses import film_losses, shot_losses
 from generator.picks import Pick
 from generator.plan_order import parent_of, parents_first, wanted_shots, without_idle_parents
+from generator.reference_choice import require_usable
 from generator.requests import FOOTAGE, Raster, assets_for, raster_of, request_for, seed_for
 from generator.shot_groups import GENERATIONS, Alone, Member, Together, group_members, why_alone
 from media.errors import RefusalError, UsageError
@@ -196,7 +197,8 @@ class _Desk:
         for shot in film_shots(film):
             if shot.group:
                 self._groups.setdefault(shot.group, []).append(shot)
-        self._names = {digest: path.name for digest, path in assets_for(film).items()}
+        self._files = assets_for(film)
+        self._names = {digest: path.name for digest, path in self._files.items()}
 
     def plan(self, shot: Shot) -> None:
         """Plan every take of `shot`; the shot that it goes on from is planned already."""
@@ -374,7 +376,10 @@ class _Desk:
         backend = self.backends[name]
         request = request_for(self.film, shot, 1, backend, picked=parent_key, raster=self.raster)
         try:
-            return backend, backend.snap(request)
+            snapped = backend.snap(request)
+            if name != FOOTAGE and not backend.capabilities.stand_in:
+                require_usable(snapped.request.references, self._files)
+            return backend, snapped
         except RefusalError as refusal:
             passed.append(Loss("backend", f"{name} refuses: {refusal.what}"))
             return None

@@ -7,6 +7,7 @@ could use is refused.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from generator.backends.base import Capabilities, Loss, Reference, RefRole, RenderRequest
@@ -80,15 +81,12 @@ def require_usable(references: Sequence[Reference], files: Mapping[str, Path]) -
     """
     for reference in references:
         path = files.get(reference.sha256)
-        if path is None:
+        # One that is gone since the film was loaded is missed when it is rendered.
+        if path is None or not path.is_file():
             continue
-        try:
-            wrong = _wrong_with(reference, path)
-        except MediaError as error:
-            wrong = error.what
-        if wrong:
+        if wrong := _wrong_with(reference.kind, path, reference.sha256):
             raise RefusalError(
-                f"{_field(reference)}: {wrong}", where=path.name, todo="replace the file"
+                f"{_field(reference)}, {path.name}: {wrong}", todo="replace the file"
             )
 
 
@@ -118,19 +116,23 @@ def _too_many(
     return Loss(field, f"{lost} of {given} stay out: {model} takes at most {limit}")
 
 
-def _wrong_with(reference: Reference, path: Path) -> str:
-    """What is wrong with a file, or nothing."""
-    if reference.kind == "image":
-        width, height = image_size(path)
-        if min(width, height) < MIN_SIDE:
-            return f"expected at least {MIN_SIDE} pixels a side, found {width}x{height}"
-        return ""
-    # A tenth of a second to import, which most films do not need.
-    from media.probe import probe
+@lru_cache(maxsize=16384)
+def _wrong_with(kind: str, path: Path, _sha256: str) -> str:
+    """What is wrong with a file, or nothing; a plan asks the same of many shots and backends."""
+    try:
+        if kind == "image":
+            width, height = image_size(path)
+            good = min(width, height) >= MIN_SIDE
+            expected = f"expected at least {MIN_SIDE} pixels a side, found {width}x{height}"
+            return "" if good else expected
+        # A tenth of a second to import, which most films do not need.
+        from media.probe import probe
 
-    found = probe(path)
-    if reference.kind == "video" and not found.num_frames:
+        found = probe(path)
+    except MediaError as error:
+        return error.what
+    if kind == "video" and not found.num_frames:
         return "there is no moving picture in it"
-    if reference.kind == "audio" and found.duration_s < MIN_VOICE_S:
+    if kind == "audio" and found.duration_s < MIN_VOICE_S:
         return f"expected at least {MIN_VOICE_S:g} s, found {float(found.duration_s):.2f} s"
     return ""

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from generator.backends.base import Reference, RefRole, RenderRequest
+from generator.backends.animatic import Animatic
+from generator.backends.base import Backend, Reference, RefRole, RenderRequest
 from generator.backends.footage import FootageBackend
+from generator.plan import plan_shots
 from generator.reference_choice import choose_references, require_usable
 from generator.references import (
     MIN_SIDE,
@@ -26,11 +28,15 @@ from generator.references import (
     voice_sample,
 )
 from media.errors import RefusalError
+from media.files import sha256_file
 from media.image import write_image
 from media.sound import write_sound
 from media.store import ContentStore
 from media.timebase import SAMPLE_RATE
 from media.video import MEZZANINE, write_video
+from storyboards.film import Asset
+from tests.factories import make_character, make_film, make_shot, make_staged
+from tests.fakes import FakeBackend
 from tests.generator.backends.contract import request_for
 
 U8 = NDArray[np.uint8]
@@ -246,9 +252,9 @@ def test_files_that_hold_nobody_are_refused_when_planned(tmp_path: Path) -> None
     write_sound(tmp_path / "hm.wav", np.zeros((1, 4800), np.float32))
     files = {"mara0": large, "tom0": small, "voice": tmp_path / "hm.wav"}
     require_usable([MARA[0]], files)
-    with pytest.raises(RefusalError, match=r"thumb.png: cast.Tom.refs: expected at least 32"):
+    with pytest.raises(RefusalError, match=r"cast.Tom.refs, thumb.png: expected at .*20x20"):
         require_usable([MARA[0], TOM[0]], files)
-    with pytest.raises(RefusalError, match=r"hm.wav: cast.Mara.voice.ref: expected at least 0.5 s"):
+    with pytest.raises(RefusalError, match=r"cast.Mara.voice.ref, hm.wav: expected at least 0.5 s"):
         require_usable([VOICE], files)
 
 
@@ -265,3 +271,17 @@ def test_a_kept_sheet_spares_reading_the_pictures(tmp_path: Path) -> None:
     started = time.perf_counter()
     reference_sheet(views, (320, 192), cache=tmp_path / "store")
     assert time.perf_counter() - started < composing / 2
+
+
+def test_a_backend_that_holds_people_by_pictures_is_passed_over_for_a_thumbnail(
+    tmp_path: Path,
+) -> None:
+    small = flat(tmp_path / "thumb.png", RED, (20, 20))
+    mara = make_character(refs={"front": Asset(small, sha256_file(small))})
+    film = make_film([make_shot(cast=(make_staged(mara, ref="front"),), backends=("fake", "auto"))])
+    store = ContentStore(tmp_path, "takes")
+    backends: Mapping[str, Backend] = {"animatic": Animatic(), "fake": FakeBackend()}
+    job = plan_shots(film, backends, store, {}).jobs[0]
+    assert job.backend == "animatic"
+    assert job.losses[0].field == "backend"
+    assert "thumb.png: expected at least 32 pixels a side, found 20x20" in job.losses[0].reason
