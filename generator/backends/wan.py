@@ -14,6 +14,7 @@ What a request needs decides which weights make it; parts that are not there are
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from generator.backends.base import (
     Capabilities,
@@ -34,10 +35,12 @@ from generator.backends.wan_models import (
     needs_of,
     wan_of,
 )
-from generator.backends.wan_snap import overlap_of, snap_request
+from generator.backends.wan_snap import WEIGHTS, overlap_of, parts_of, snap_request
 from generator.local.driver import LocalRenderer
 from generator.local.levers import LeverSupport
-from generator.local.settings import LocalSettings
+from generator.local.readiness import Readiness
+from generator.local.settings import LocalSettings, ModelSettings
+from generator.local.sources import Need
 from generator.segments import Segment, render_in_segments, segments_of
 from media.errors import RefusalError
 
@@ -70,11 +73,14 @@ class WanBackend:
             settings,
             levers=_LEVERS,
         )
+        self._settings = settings
+        self._identities: dict[str, Readiness] = {}
 
     @property
     def revision(self) -> str:
-        """Of the code and the weights."""
-        return self._renderer.revision
+        """Of the code and the main weights; a part's are in the requests that it makes, so that
+        adding one leaves finished takes as they are."""
+        return f"{_REVISION}+{self._identity('main')}"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -105,7 +111,13 @@ class WanBackend:
         """The nearest request that this machine's parts make."""
         if self.unready:
             raise RefusalError(self.unready)
-        return snap_request(request, self._wan, self._parts)
+        snapped = snap_request(request, self._wan, self._parts)
+        parts = parts_of(snapped.request, self._wan)
+        if not parts:
+            return snapped
+        weights = ".".join(self._identity(part) for part in parts)
+        options = tuple(sorted((*snapped.request.options, (WEIGHTS, weights))))
+        return replace(snapped, request=replace(snapped.request, options=options))
 
     def quote(self, request: RenderRequest) -> Quote:
         """Seconds of one GPU by the makers' own table, call by call."""
@@ -122,6 +134,16 @@ class WanBackend:
     def render(self, request: RenderRequest, tools: RenderTools) -> Rendered:
         """The take, in as many calls as it is long."""
         return render_in_segments(request, tools, self._segments(request), self._renderer.render)
+
+    def _identity(self, name: str) -> str:
+        """The weights of the main model or of a part, as one word."""
+        if name not in self._identities:
+
+            def needs(model: ModelSettings) -> tuple[Need, ...]:
+                return tuple(need for need in needs_of(wan_of(model)) if need.name == name)
+
+            self._identities[name] = Readiness(self.id, LICENCE, needs, _LEVERS, self._settings)
+        return self._identities[name].weights
 
     @property
     def _wan(self) -> Wan:

@@ -25,7 +25,14 @@ from generator.backends.wan_adapters import (
 from generator.backends.wan_calls import CALLS, watch
 from generator.backends.wan_decode import stream_frames
 from generator.backends.wan_inputs import call_frames, given_frames, pipeline_of
-from generator.backends.wan_models import ANIMATE_RULE, FEW_STEPS, Pipeline, Sampling, Wan
+from generator.backends.wan_models import (
+    ANIMATE_RULE,
+    FEW_STEPS,
+    FEW_STEPS_FOR,
+    Pipeline,
+    Sampling,
+    Wan,
+)
 from generator.local.clips import trimmed
 from generator.local.family import Placing, Sources, Tensors
 from generator.local.levers import place, step_cache
@@ -242,8 +249,8 @@ class WanFamily:
 
     def _load_few_steps(self, denoiser: _Denoiser, part: str) -> None:
         """The few-step adapters for the part, which a request switches on."""
-        name = "lightning_i2v" if part in ("i2v", "flf2v") else "lightning"
-        if part == "animate" or name not in self.sources.parts:
+        name = FEW_STEPS_FOR.get(part, "")
+        if name not in self.sources.parts:
             return
         files = few_step_files(Path(self.sources.parts[name]), len(denoiser.experts))
         for index, file in enumerate(files):
@@ -265,7 +272,7 @@ def _loaded(cls: Any, folder: str, placing: Placing, **given: Any) -> Any:
 
     return cls.from_pretrained(
         folder,
-        dtype=getattr(torch, placing.dtype),
+        dtype={"image_encoder": torch.float32, "default": getattr(torch, placing.dtype)},
         text_encoder=None,
         tokenizer=None,
         local_files_only=True,

@@ -21,6 +21,7 @@ __all__ = [
     "ANIMATE_RULE",
     "DEFAULT_NEGATIVE",
     "FEW_STEPS",
+    "FEW_STEPS_FOR",
     "LICENCE",
     "MAX_PICTURES",
     "PARTS",
@@ -230,6 +231,15 @@ PARTS: Mapping[str, _Part] = {
     ),
 }
 """Further weights by their name in the models file."""
+
+FEW_STEPS_FOR: Mapping[str, str] = {
+    "main": "lightning",
+    "vace": "lightning",
+    "i2v": "lightning_i2v",
+    "flf2v": "lightning_i2v",
+}
+"""The few-step adapter of a part: one for transformers that are given words, one for those that
+are given pictures."""
 
 
 def wan_of(settings: ModelSettings | None) -> Wan:

@@ -21,9 +21,11 @@ from generator.backends.base import (
     Snapped,
 )
 from generator.backends.wan_adapters import FEW_STEPS_NAME
+from generator.backends.wan_choice import Choice, is_picture
 from generator.backends.wan_models import (
     ANIMATE_RULE,
     DEFAULT_NEGATIVE,
+    FEW_STEPS_FOR,
     MAX_PICTURES,
     PARTS,
     PIPELINES,
@@ -38,9 +40,11 @@ from generator.reference_choice import choose_references
 from media.errors import RefusalError
 from storyboards.shot_schema import Camera
 
-__all__ = ["overlap_of", "snap_request"]
+__all__ = ["WEIGHTS", "overlap_of", "parts_of", "snap_request"]
 
-OPTIONS = ("few_steps", "guidance", "motion_clip", "pipeline", "steps")
+WEIGHTS = "part.weights"
+"""Option that says which weights of which part make the take; a dot cannot stand in a written
+name."""
 
 DRAFT_PIXELS = 832 * 480
 """The smaller of the two rasters that the models were trained at."""
@@ -62,7 +66,7 @@ _ANIMATE_RATES = (Fraction(16), Fraction(24), Fraction(25), Fraction(30))
 
 def snap_request(request: RenderRequest, wan: Wan, parts: frozenset[str]) -> Snapped:
     """The nearest request that `wan` makes with these parts. RefusalError when there is none."""
-    return _Snapping(request, wan, parts).snapped()
+    return _Snapping(request, wan, parts, Choice(request, wan, parts)).snapped()
 
 
 def overlap_of(pipeline: str) -> int:
@@ -70,16 +74,27 @@ def overlap_of(pipeline: str) -> int:
     return {"vace": _TAIL, "animate": _ANIMATE_TAIL}.get(pipeline, 1)
 
 
+def parts_of(request: RenderRequest, wan: Wan) -> tuple[str, ...]:
+    """The parts besides the main model that make a snapped request."""
+    options = dict(request.options)
+    pipeline = next(name for name in PIPELINES if name == options["pipeline"])
+    parts = [*_weights_of(request, pipeline, wan)]
+    if options[FEW_STEPS_NAME]:
+        parts += _adapters_of(request, pipeline, wan)
+    return tuple(part for part in parts if part != "main")
+
+
 @dataclass(slots=True)
 class _Snapping:
     request: RenderRequest
     wan: Wan
     parts: frozenset[str]
+    choice: Choice
 
     def snapped(self) -> Snapped:
         require_makeable(self.request, capabilities_of(self.wan, self.parts))
         require_options(self.request)
-        pipeline = self._pipeline()
+        pipeline = self.choice.pipeline()
         changes = [] if self._is_settled else [f"the picture is silent: {_SILENT}"]
         losses: list[Loss] = []
         few_steps = self._few_steps(pipeline, losses)
@@ -100,7 +115,8 @@ class _Snapping:
             key_pictures=self._keys(pipeline, losses),
             description=_unread(self.request.description),
         )
-        whole, more = without_unmade(asked, able, "Wan", options=(*OPTIONS, *_MOTION_OPTIONS))
+        known = {*_KNOWN, *(_ANIMATED if pipeline == "animate" else ())}
+        whole, more = without_unmade(asked, able, "Wan", options=known)
         losses += [*more, *self._other_losses(pipeline)]
         draft = DRAFT_PIXELS if self.request.profile == "draft" else None
         fitted, fits = fit_request(whole, able, max_pixels=draft)
@@ -119,110 +135,13 @@ class _Snapping:
         """Whether it was snapped before."""
         return self.request.description == _unread(self.request.description)
 
-    def _has(self, pipeline: Pipeline) -> bool:
-        part = self.wan.weights.get(pipeline)
-        return part == "main" or part in self.parts
-
-    def _require(self, pipeline: Pipeline, why: str) -> Pipeline:
-        """`pipeline`, or RefusalError with what to add to the models file."""
-        if self._has(pipeline):
-            return pipeline
-        part = self.wan.weights.get(pipeline) or self.wan.weights.get("vace")
-        if part is None:
-            raise RefusalError(
-                f"Wan {self.wan.variant} cannot make {why}",
-                todo='set variant = "2.2" under [models.wan] in models.toml, with its weights',
-            )
-        raise RefusalError(
-            f"Wan makes {why} with the part {part}, which models.toml does not name",
-            todo=f"add [models.wan.parts.{part}] with source = a folder of {PARTS[part].hint}",
-        )
-
-    def _pipeline(self) -> Pipeline:
-        """What the request needs, or the storyboard's own choice."""
-        request = self.request
-        if any(ref.role == "motion" for ref in request.references):
-            return self._animate()
-        asked = dict(request.options).get("pipeline", "")
-        if asked:
-            if asked not in PIPELINES or asked == "animate":
-                words = ", ".join(name for name in PIPELINES if name != "animate")
-                raise RefusalError(f"expected the option pipeline to be {words}, got {asked!r}")
-            return self._checked(self._require(asked, f"a shot with pipeline: {asked}"))
-        return self._needed()
-
-    def _needed(self) -> Pipeline:
-        least = self._least()
-        if least == "vace":
-            return self._require("vace", "pictures that stand inside a shot")
-        tail = self.request.continue_from
-        wishes = any(_is_picture(ref) for ref in self.request.references)
-        wishes |= tail is not None and tail.mode == "extend" and tail.tail_frames > 1
-        if (wishes or not self._has(least)) and self._has("vace"):
-            return "vace"
-        why = {"first_last": "a first and a last picture", "image": "a first picture"}
-        if tail is not None:
-            why["image"] = "a shot that goes on from another"
-        return self._for_length(self._require(least, why.get(least, "a shot")))
-
-    def _least(self) -> Pipeline:
-        """The smallest pipeline for what the shot must show, whatever there is."""
-        held = {key.frame for key in self.request.key_pictures}
-        last, tail = self.request.num_frames - 1, self.request.continue_from
-        opened = 0 in held or tail is not None
-        if held - {0, last} or (tail and 0 in held) or (last in held and not opened):
-            return "vace"
-        if not opened:
-            return "text"
-        return "first_last" if last > 0 and last in held else "image"
-
-    def _for_length(self, pipeline: Pipeline) -> Pipeline:
-        """A take of several calls is made by one model throughout, where there is one for it."""
-        rate = self.wan.fps / self.request.fps
-        if self.request.num_frames * rate <= self.wan.frame_rule.maximum:
-            return pipeline
-        if self._has("vace"):
-            return "vace"
-        return "image" if pipeline == "text" and self._has("image") else pipeline
-
-    def _checked(self, pipeline: Pipeline) -> Pipeline:
-        """The storyboard's own choice, if it can show what the shot must show."""
-        order: tuple[Pipeline, ...] = ("text", "image", "first_last", "vace")
-        if order.index(self._least()) > order.index(pipeline):
-            raise RefusalError(
-                f"pipeline: {pipeline} cannot make this shot, which needs {self._least()}",
-                todo="take the option pipeline out of the storyboard",
-            )
-        return pipeline
-
-    def _animate(self) -> Pipeline:
-        options = dict(self.request.options)
-        if options.get("motion_clip") != "pose":
-            raise RefusalError(
-                "Wan takes movement over from a pose video, and nothing here draws poses from "
-                "footage",
-                todo="run wan/modules/animate/preprocess/preprocess_data.py of Wan 2.2 on the "
-                "clip, name its src_pose.mp4 as motion_from, and set options: "
-                "{motion_clip: pose}",
-            )
-        if options.get("motion_from.what") == "camera":
-            raise RefusalError("Wan takes over how people move, not how a camera does")
-        chosen = self._require("animate", "movement taken over from footage")
-        pictured = any(_is_picture(ref) for ref in self.request.references)
-        if not pictured and not any(key.frame == 0 for key in self.request.key_pictures):
-            raise RefusalError(
-                "expected a picture of who moves, got none",
-                todo="give the character refs, or the shot a first picture",
-            )
-        return chosen
-
     def _references(self, pipeline: Pipeline, losses: list[Loss]) -> tuple[Reference, ...]:
         """Of those that Wan-Animate could be given, the one picture of who moves."""
         references = self.request.references
         if pipeline != "animate":
             return references
         (motion,) = (ref for ref in references if ref.role == "motion")
-        pictures = [ref for ref in references if _is_picture(ref)]
+        pictures = [ref for ref in references if is_picture(ref)]
         own = [ref for ref in pictures if ref.subject == motion.subject]
         opened = any(key.frame == 0 for key in self.request.key_pictures)
         shown = [] if opened else [*own, *pictures][:1]
@@ -238,7 +157,7 @@ class _Snapping:
         """What reasons call the model; it says what would help."""
         if pipeline in ("vace", "animate"):
             return "Wan"
-        if self._has("vace"):
+        if self.choice.has("vace"):
             return f"Wan with pipeline: {pipeline}"
         return "Wan without models.wan.parts.vace"
 
@@ -277,20 +196,22 @@ class _Snapping:
         return replace(fitted, continue_from=replace(tail, tail_frames=frames))
 
     def _few_steps(self, pipeline: Pipeline, losses: list[Loss]) -> bool:
-        """Whether the few-step adapter is used: but for `fine`, wherever there is one."""
+        """Whether few-step adapters are used: but for `fine`, wherever there are some."""
         options = dict(self.request.options)
-        part = "lightning_i2v" if pipeline in ("image", "first_last") else "lightning"
-        there = part in self.parts and pipeline != "animate"
+        needed = _adapters_of(self.request, pipeline, self.wan)
+        absent = [part for part in needed if part not in self.parts]
         set_by_hand = sorted({"steps", "guidance"} & {*options})
         asked = options.get("few_steps")
         if asked is None:
+            there = bool(needed) and not absent
             return there and self.request.profile != "fine" and not set_by_hand
-        if asked and not there:
-            if pipeline == "animate":
-                raise RefusalError("there is no few-step adapter for Wan-Animate")
+        if asked and not needed:
+            raise RefusalError("there is no few-step adapter for Wan-Animate")
+        if asked and absent:
             raise RefusalError(
-                f"few_steps needs the part {part}, which models.toml does not name",
-                todo=f"add [models.wan.parts.{part}] with source = a folder of {PARTS[part].hint}",
+                f"few_steps needs the part {absent[0]}, which models.toml does not name",
+                todo=f"add [models.wan.parts.{absent[0]}] with source = a folder of "
+                f"{PARTS[absent[0]].hint}",
             )
         if asked:
             reason = "the few-step adapter was trained for its own"
@@ -354,10 +275,10 @@ class _Snapping:
         kept: dict[str, bool | int | float | str] = {
             name: value
             for name, value in self.request.options
-            if name in ("guidance", "steps") or (pipeline == "animate" and name in _ANIMATED)
+            if name in ("guidance", "steps") or (pipeline == "animate" and name in _KEPT_FOR_POSES)
         }
         if few_steps:
-            kept = {name: value for name, value in kept.items() if name in _ANIMATED}
+            kept = {name: value for name, value in kept.items() if name in _KEPT_FOR_POSES}
         return tuple(sorted({**kept, "pipeline": pipeline, FEW_STEPS_NAME: few_steps}.items()))
 
 
@@ -367,19 +288,34 @@ _ROLES: Mapping[str, tuple[RefRole, ...]] = {
 }
 """What each pipeline looks at, the dearest first."""
 
-_MOTION_OPTIONS = ("motion_from.what", "motion_from.start_s")
-_ANIMATED = ("motion_clip", "motion_from.start_s")
+_KNOWN = ("few_steps", "guidance", "pipeline", "steps", WEIGHTS)
+_KEPT_FOR_POSES = ("motion_clip", "motion_from.start_s")
+_ANIMATED = (*_KEPT_FOR_POSES, "motion_from.what")
+
+
+def _weights_of(request: RenderRequest, pipeline: Pipeline, wan: Wan) -> tuple[str, ...]:
+    """The parts whose transformers make the take, segment by segment."""
+    parts = [wan.weights[pipeline]]
+    if pipeline in ("image", "first_last"):
+        opened = any(key.frame == 0 for key in request.key_pictures)
+        if not opened and request.continue_from is None:
+            parts.append(wan.weights["text"])
+        if request.num_frames > wan.frame_rule.maximum:
+            parts.append(wan.weights["image"])
+    return tuple(dict.fromkeys(parts))
+
+
+def _adapters_of(request: RenderRequest, pipeline: Pipeline, wan: Wan) -> tuple[str, ...]:
+    """The parts that make it in few steps; none for Wan-Animate."""
+    weights = _weights_of(request, pipeline, wan)
+    names = (FEW_STEPS_FOR.get(part, "") for part in weights)
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _unread(description: Description) -> Description:
     """The shot in film words is not read here: the prompt says it all, and a line that is spoken
     otherwise must not cost a take."""
     return Description("", "", description.size, description.angle, Camera(), 0)
-
-
-def _is_picture(reference: Reference) -> bool:
-    """Of a person, a thing or a place: what VACE is shown."""
-    return reference.kind == "image" and reference.role in ("character", "sheet", "plate")
 
 
 def _with_default(negative: str) -> str:

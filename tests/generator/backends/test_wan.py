@@ -249,7 +249,6 @@ def test_a_long_take_is_made_in_segments_that_go_on(tiny: TinyWan) -> None:
     assert rendered.versions["seams"].startswith("frame ")
     assert rendered.versions["seams"].count("frame ") == 1
     assert steps[-1][0] == steps[-1][1]
-    assert np.array_equal(frames, taken(wan, request))
 
 
 def test_stops_at_a_step_and_can_go_on_afterwards(tiny: TinyWan) -> None:
@@ -296,6 +295,46 @@ def test_few_steps_are_four_without_guidance(tiny: TinyWan) -> None:
     fine = shot(options=(("steps", 2),))
     assert np.array_equal(taken(wan, fine), taken(backend(tiny), fine))
     assert np.array_equal(quick, taken(wan, few))
+
+
+@pytest.mark.parametrize(
+    ("main", "variant", "parts", "keyed"),
+    [
+        ("ti2v", "2.2-5b", ("lightning",), True),
+        ("text", "2.2", ("i2v", "lightning_i2v"), True),
+        ("text21", "2.1", ("vace", "lightning"), False),
+    ],
+)
+def test_few_steps_are_there_for_every_pipeline(
+    tiny: TinyWan,
+    tmp_path: Path,
+    main: str,
+    variant: str,
+    parts: tuple[str, ...],
+    keyed: bool,
+) -> None:
+    from shutil import copyfile
+
+    wan = backend(tiny, *parts, main=main, variant=variant)
+    if main != "text":
+        # One transformer has one adapter.
+        (tmp_path / "one").mkdir()
+        file = tmp_path / "one" / "adapter.safetensors"
+        copyfile(tiny.lightning / "high_noise_model.safetensors", file)
+        one = TinyWan(tiny.text.parent)
+        one.lightning = tmp_path / "one"
+        wan = backend(one, *parts, main=main, variant=variant)
+    request = (
+        shot(options=(("few_steps", True),))
+        if keyed
+        else shot(options=(("few_steps", True), ("pipeline", "vace")))
+    )
+    request, tools = replace(request, size=(64, 64)), RenderTools({})
+    if keyed:
+        request, tools = with_key(request, picture(tmp_path, "page", 90), 0)
+    quick = taken(wan, request, tools)
+    slow = replace(request, options=(*request.options[1:], ("steps", 4)))
+    assert unlike(quick, taken(wan, slow, tools))
 
 
 def test_both_experts_work_each_at_its_noise(tiny: TinyWan) -> None:
@@ -402,32 +441,130 @@ def test_a_take_by_poses_goes_on_from_another(tiny: TinyWan, tmp_path: Path) -> 
     assert unlike(*seen)
 
 
+def embeds(tiny: TinyWan, request: RenderRequest) -> dict[str, Any]:
+    """The request's words as a pipeline takes them."""
+    from generator.backends.wan_family import WanFamily
+    from generator.backends.wan_models import wan_of
+    from generator.local.family import Placing, Sources
+
+    family = WanFamily(Sources(str(tiny.text)), wan_of(None))
+    encoded = family.encode(family.load_encoder(Placing()), request)
+    return {
+        "prompt_embeds": encoded["prompt"],
+        "negative_prompt_embeds": encoded["negative"],
+        "width": SIZE[0],
+        "height": SIZE[1],
+        "num_inference_steps": 2,
+        "generator": torch.Generator().manual_seed(request.seed),
+    }
+
+
+def test_a_take_with_a_tail_and_references_is_what_the_pipeline_makes(
+    tiny: TinyWan, tmp_path: Path
+) -> None:
+    from diffusers import UniPCMultistepScheduler, WanVACEPipeline
+    from PIL import Image
+
+    wan = backend(tiny, "vace")
+    pages = [picture(tmp_path, f"r{level}", level) for level in (40, 200)]
+    references = tuple(
+        Reference("image", "character", sha(page), f"who{at}") for at, page in enumerate(pages)
+    )
+    tail = np.random.default_rng(1).integers(0, 255, (5, SIZE[1], SIZE[0], 3), np.uint8)
+    request = wan.snap(
+        shot(7, references=references, continue_from=ContinueFrom("t" * 64, "extend", 5))
+    ).request
+    take = TakeMedia(Path("no such file"), None, 24, tail=tail)
+    tools = RenderTools({sha(page): page for page in pages}, {"t" * 64: take})
+
+    grey = np.full((8, SIZE[1], SIZE[0], 3), 0.5, np.float32)
+    known = np.concatenate([tail.astype(np.float32) / 255, grey])
+    mask = np.ones((13, SIZE[1], SIZE[0], 1), np.float32)
+    mask[:5] = 0
+    pipe = WanVACEPipeline.from_pretrained(tiny.vace)
+    pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=3.0)
+    video = pipe(
+        video=[known],
+        mask=[mask],
+        reference_images=[Image.open(page).convert("RGB") for page in pages],
+        num_frames=13,
+        guidance_scale=5.0,
+        **embeds(tiny, request),
+    ).frames[0]
+    whole = (video * 255).round().astype(np.uint8)
+    assert np.array_equal(taken(wan, request, tools), whole[5 : 5 + 7])
+
+
+def test_a_take_between_two_pictures_is_what_the_pipeline_makes(
+    tiny: TinyWan, tmp_path: Path
+) -> None:
+    from diffusers import UniPCMultistepScheduler, WanImageToVideoPipeline
+    from PIL import Image
+
+    from generator.references import fitted
+
+    wan = backend(tiny, "i2v")
+    first, last = (picture(tmp_path, f"p{level}", level, SIZE) for level in (40, 200))
+    request, tools = with_key(shot(9), first, 0)
+    request, tools = with_key(request, last, 8, tools)
+    request = wan.snap(request).request
+    pipe = WanImageToVideoPipeline.from_pretrained(tiny.image)
+    pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=5.0)
+    video = pipe(
+        image=Image.fromarray(fitted(first, SIZE)),
+        last_image=Image.fromarray(fitted(last, SIZE)),
+        num_frames=9,
+        guidance_scale=3.5,
+        **embeds(tiny, request),
+    ).frames[0]
+    assert np.array_equal(taken(wan, request, tools), (video * 255).round().astype(np.uint8))
+
+
 def test_a_take_by_poses_is_what_the_pipeline_makes(tiny: TinyWan, tmp_path: Path) -> None:
     from diffusers import UniPCMultistepScheduler, WanAnimatePipeline
     from PIL import Image
 
-    from generator.backends.wan_family import WanFamily
     from generator.backends.wan_inputs import pose_clip, reference_pictures
-    from generator.backends.wan_models import wan_of
-    from generator.local.family import Placing, Sources
 
     wan = backend(tiny, "animate")
     request, tools = moved_by(poses(tmp_path, "walk", 0), picture(tmp_path, "ada", 40))
     request = wan.snap(request).request
-    family = WanFamily(Sources(str(tiny.text)), wan_of(None))
-    encoded = family.encode(family.load_encoder(Placing()), request)
     pipe = WanAnimatePipeline.from_pretrained(tiny.animate)
     pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=5.0)
     video = pipe(
         image=reference_pictures(request, tools)[0],
         pose_video=[Image.fromarray(frame) for frame in pose_clip(request, tools, 13)],
         face_video=[Image.new("RGB", (16, 16))] * 13,
-        prompt_embeds=encoded["prompt"],
-        width=SIZE[0],
-        height=SIZE[1],
         segment_frame_length=13,
-        num_inference_steps=2,
         guidance_scale=1.0,
-        generator=torch.Generator().manual_seed(request.seed),
+        **embeds(tiny, request),
     ).frames[0]
     assert np.array_equal(taken(wan, request, tools), (video * 255).round().astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("main", "part", "kind"),
+    [
+        ("text", "", "text"),
+        ("text21", "i2v", "first"),
+        ("text", "i2v", "first"),
+        ("text", "vace", "first"),
+        ("text", "animate", "poses"),
+        ("ti2v", "", "first"),
+    ],
+)
+def test_half_precision_and_quantised_weights_go_with_an_exact_vae(
+    tiny: TinyWan, tmp_path: Path, main: str, part: str, kind: str
+) -> None:
+    variant = {"text": "2.2", "text21": "2.1", "ti2v": "2.2-5b"}[main]
+    page = picture(tmp_path, "page", 90)
+    size = (64, 64) if main == "ti2v" else SIZE
+    request, tools = replace(shot(13), size=size), RenderTools({})
+    if kind == "first":
+        request, tools = with_key(request, page, 0)
+    elif kind == "poses":
+        request, tools = moved_by(poses(tmp_path, "walk", 0), page)
+    parts = (part,) if part else ()
+    for precision in ("bf16", "fp8"):
+        wan = backend(tiny, *parts, main=main, variant=variant, precision=precision)
+        assert taken(wan, request, tools).std() > 1

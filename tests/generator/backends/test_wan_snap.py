@@ -22,6 +22,7 @@ from generator.backends.base import (
 )
 from generator.backends.wan import WanBackend
 from generator.backends.wan_models import DEFAULT_NEGATIVE, PARTS, needs_of, wan_of
+from generator.keys import request_key
 from generator.local.settings import LocalSettings, ModelSettings, PartSettings
 from media.errors import RefusalError, UsageError
 from storyboards.shot_schema import Camera, CameraKey
@@ -248,6 +249,11 @@ def test_few_steps_are_for_all_but_fine_takes(make: Any) -> None:
     assert few(shot(profile="draft")) is True
     assert few(shot(profile="fine")) is False
     assert few(shot(options=(("steps", 30),))) is False
+    assert few(shot(options=(("few_steps", False),))) is False
+    # A long take from words goes on by its last frame: both models must know few steps.
+    assert not dict(make("i2v", "lightning").snap(shot(200)).request.options)["few_steps"]
+    both = make("i2v", "lightning", "lightning_i2v").snap(shot(200)).request
+    assert dict(both.options)["few_steps"]
     quick = wan.snap(shot(negative="rain"))
     assert quick.request.negative == ""
     assert "negative" in {loss.field for loss in quick.losses}
@@ -343,6 +349,7 @@ def test_planning_loads_no_model_library() -> None:
     script = """
 import sys
 from generator.backends.wan import WanBackend
+from generator.keys import request_key
 from generator.local.settings import LocalSettings
 wan = WanBackend(LocalSettings())
 assert wan.unready and wan.capabilities and wan.revision
@@ -352,3 +359,21 @@ print(sorted({"torch", "diffusers", "transformers", "cv2", "av"} & set(sys.modul
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
     )
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_part_that_is_added_leaves_other_takes_as_they_are(make: Any, tmp_path: Path) -> None:
+    def key(wan: WanBackend, request: RenderRequest) -> str:
+        return request_key(wan.snap(request).request, wan.id, wan.revision)
+
+    before, after_it = make("i2v"), make("i2v", "vace", "lightning_i2v")
+    fine = {"profile": "fine"}
+    assert key(before, shot(**fine)) == key(after_it, shot(**fine))
+    assert key(before, keyed(0, **fine)) == key(after_it, keyed(0, **fine))
+    assert key(before, keyed(0)) != key(after_it, keyed(0))
+    # Other weights of the part that makes it are another take; of the main model, all are.
+    opened, plain = key(before, keyed(0, **fine)), key(before, shot(**fine))
+    (tmp_path / "i2v" / "transformer" / "new.safetensors").write_bytes(b"new")
+    assert key(make("i2v"), keyed(0, **fine)) != opened
+    assert key(make("i2v"), shot(**fine)) == plain
+    (tmp_path / "main" / "vae" / "new.safetensors").write_bytes(b"new")
+    assert key(make("i2v"), shot(**fine)) != plain
