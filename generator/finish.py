@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +43,8 @@ FINISHED = "finished"
 
 REVISION = "finish-1"
 """Goes up when the same take and recipe make other frames, here or in `generator/finishing`."""
+
+_SPANDREL = "generator.finishing.spandrel"
 
 
 class Enlarger(Protocol):
@@ -104,9 +107,9 @@ def enlarger_for(wanted: FinishedFilm) -> Enlarger | None:
     """
     if wanted.upscale == 1:
         return None
-    from generator.finishing.spandrel import enlarger_of
-
-    return enlarger_of()
+    # By name, as backends are: nothing that plans or cuts depends on torch.
+    chosen: Callable[[], Enlarger | None] = import_module(_SPANDREL).enlarger_of
+    return chosen()
 
 
 def finish_key(take_key: str, recipe: FinishRecipe, enlarger: Enlarger | None = None) -> str:
