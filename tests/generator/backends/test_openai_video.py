@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from contract import Studio, request_for, scenic
 from PIL import Image
-from video_servers import Asked, Fault, StandIn, decoded, film_bytes, running
+from video_servers import Asked, Fault, StandIn, decoded, film_bytes, grey_of, running
 
 from generator.backends.base import (
     Backend,
@@ -118,7 +118,7 @@ def test_asks_waits_and_fetches(serve: Any, dialect: str, tmp_path: Path) -> Non
     request = small(17, seed=12, negative="blur", options=(("steps", 4),))
     rendered, frames = made(backend, request, tools)
     assert frames.shape == (17, 112, 192, 3)
-    expected = [30 + 12 + n for n in range(17)]
+    expected = [grey_of(12, n) for n in range(17)]
     assert np.abs(np.array(greys(frames)) - expected).max() <= 2
     assert (rendered.num_frames, rendered.fps, rendered.size) == (17, 16, SIZE)
     assert rendered.seed == 12
@@ -377,7 +377,7 @@ def test_goes_on_from_the_last_frame(serve: Any, dialect: str, tmp_path: Path) -
     )
     assert len(frames) == 24
     # The server made the picture again as its first frame; the take starts with the one after.
-    assert np.abs(np.array(greys(frames)) - [30 + 5 + 1 + n for n in range(24)]).max() <= 2
+    assert np.abs(np.array(greys(frames)) - [grey_of(5, 1 + n) for n in range(24)]).max() <= 2
     sound = rendered.audio()
     assert sound is not None
     assert sound.shape[1] == 24 * 2000
@@ -396,7 +396,7 @@ def test_a_shared_frame_is_kept(serve: Any, tmp_path: Path) -> None:
     request, tools, _ = Studio(tmp_path).continued(small(17, seed=5))
     shared = replace(request, continue_from=ContinueFrom("t" * 64, "shared_keyframe", 1))
     _, frames = made(backend, shared, replace(tools, cache=tmp_path / "store"))
-    assert abs(greys(frames)[0] - 35) <= 2
+    assert abs(greys(frames)[0] - grey_of(5, 0)) <= 2
     assert server.asked[0].fields["num_frames"] == 17
 
 
@@ -425,7 +425,7 @@ def test_a_take_longer_than_one_call_is_made_in_segments(serve: Any, tmp_path: P
     assert seam - 1 < 121
     assert np.abs(given.astype(int) - frames[seam - 1]).max() <= 1
     # Around the seam colours are matched; the end is as the second call made it, one frame on.
-    assert abs(greys(frames)[-1] - (30 + int(second.fields["seed"]) % 50 + 150 - seam)) <= 2
+    assert abs(greys(frames)[-1] - grey_of(int(second.fields["seed"]), 150 - seam)) <= 2
     again, _ = made(backend, request, RenderTools({}, cache=tmp_path))
     assert server.count("POST") == 2
     assert again.num_frames == 150
@@ -472,15 +472,17 @@ def test_passing_faults_are_outlived_without_making_it_twice(
     assert len(server.asked) == 1
 
 
-def test_retry_after_is_honoured_within_reason(serve: Any, tmp_path: Path) -> None:
-    import time
-
-    for asked, least, most in (("0.25", 0.25, 2.0), ("9999", 0.3, 2.0), ("nan", 0.0, 2.0)):
-        server = serve("sglang", faults=[Fault("POST", "create", 429, {"Retry-After": asked})])
-        backend, folder = backend_for(server), tmp_path / asked
-        started = time.monotonic()
-        backend.render(backend.snap(small()).request, RenderTools({}, cache=folder))
-        assert least <= time.monotonic() - started < most
+@pytest.mark.parametrize(
+    ("asked", "least", "most"), [("0.25", 0.25, 1.0), ("9999", 0.3, 1.0), ("nan", 0.0, 0.2)]
+)
+def test_retry_after_is_honoured_within_reason(
+    serve: Any, tmp_path: Path, asked: str, least: float, most: float
+) -> None:
+    server = serve("sglang", faults=[Fault("POST", "create", 429, {"Retry-After": asked})])
+    backend = backend_for(server)
+    backend.render(backend.snap(small()).request, RenderTools({}, cache=tmp_path))
+    first, second = (one.at for one in server.seen if one.method == "POST")
+    assert least <= second - first < most
 
 
 def test_a_server_that_stays_busy_is_an_error(serve: Any, tmp_path: Path) -> None:
@@ -533,7 +535,7 @@ def test_a_refusal_is_told_in_the_servers_words(
 @pytest.mark.parametrize("code", [400, 404, 500])
 def test_a_failed_job_says_why(serve: Any, dialect: str, code: int, tmp_path: Path) -> None:
     server = serve(dialect, fails_with={"code": code, "message": "out of memory on cuda:0"})
-    with pytest.raises(RenderError, match="out of memory on cuda:0") as error:
+    with pytest.raises(RenderError, match="the shot: out of memory on cuda:0") as error:
         made(backend_for(server), small(), RenderTools({}, cache=tmp_path))
     assert isinstance(error.value, RefusalError) == (code < 500)
     assert server.count("POST") == 1
@@ -585,16 +587,17 @@ def test_a_slow_answer_to_a_job_is_waited_for(serve: Any, tmp_path: Path) -> Non
     assert server.count("POST") == 1
 
 
-def test_somebody_elses_job_is_not_taken(serve: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["drop", "deaf"])
+def test_somebody_elses_job_is_not_taken(serve: Any, kind: str, tmp_path: Path) -> None:
     """Two takes share a prompt: one's job must not become the other's film."""
     server = serve("vllm_omni")
     backend, tools = backend_for(server), RenderTools({}, cache=tmp_path)
-    made(backend, small(seed=1), tools)
-    server.faults.append(Fault("POST", "create", kind="drop"))
-    server.faults.append(Fault("GET", "list", 200, {}, {"data": []}))
+    made(backend, small(seed=21), tools)
+    server.faults.append(Fault("POST", "create", kind=kind))
     _, frames = made(backend, small(seed=2), tools)
-    assert [int(job.fields["seed"]) for job in server.asked] == [1, 2, 2]
-    assert abs(greys(frames)[0] - 32) <= 2
+    assert [int(job.fields["seed"]) for job in server.asked] == [21, 2]
+    assert server.count("POST") == {"drop": 2, "deaf": 3}[kind]
+    assert abs(greys(frames)[0] - grey_of(2, 0)) <= 2
 
 
 def test_a_film_that_never_arrives_whole_is_an_error(serve: Any, tmp_path: Path) -> None:
@@ -726,13 +729,10 @@ def test_a_film_that_is_here_is_not_fetched_again(serve: Any, tmp_path: Path) ->
 def test_a_film_that_cannot_be_decoded_is_fetched_again_by_the_next_run(
     serve: Any, tmp_path: Path
 ) -> None:
-    server = serve("sglang")
+    server = serve("sglang", faults=[Fault("GET", "content", kind="garbled")])
     backend = backend_for(server)
-    rendered = backend.render(backend.snap(small()).request, RenderTools({}, cache=tmp_path))
-    (film,) = tmp_path.rglob("*.mp4")
-    film.write_bytes(b"\0" * film.stat().st_size)
     with pytest.raises(RenderError, match="cannot be decoded"):
-        all_frames(rendered)
+        made(backend, small(), RenderTools({}, cache=tmp_path))
     _, frames = made(backend, small(), RenderTools({}, cache=tmp_path))
     assert len(frames) == 17
     assert server.count("POST") == 1
@@ -750,7 +750,9 @@ def test_two_runs_at_once_ask_once(serve: Any, tmp_path: Path) -> None:
 
 
 def test_another_server_is_asked_anew(serve: Any, tmp_path: Path) -> None:
+    """Its jobs may have the same numbers: one of them is somebody else's film."""
     first, second = serve("sglang", polls_to_finish=10**6), serve("sglang")
+    made(backend_for(second), small(seed=40), RenderTools({}))
 
     def killed(done: int, total: int) -> None:
         raise _KilledError
@@ -758,8 +760,8 @@ def test_another_server_is_asked_anew(serve: Any, tmp_path: Path) -> None:
     with pytest.raises(_KilledError):
         made(backend_for(first), small(), RenderTools({}, cache=tmp_path, on_step=killed))
     _, frames = made(backend_for(second), small(), RenderTools({}, cache=tmp_path))
-    assert len(frames) == 17
-    assert second.count("POST") == 1
+    assert abs(greys(frames)[0] - grey_of(7, 0)) <= 2
+    assert second.count("POST") == 2
 
 
 def test_what_belongs_to_a_whole_take_is_cleared_away(serve: Any, tmp_path: Path) -> None:
@@ -1045,4 +1047,4 @@ def test_the_stand_in_makes_the_film_that_tests_expect(tmp_path: Path) -> None:
     path = tmp_path / "film.mp4"
     path.write_bytes(film_bytes((64, 48), Fraction(24), 9, 3, True))
     assert (probe(path).num_frames, probe(path).fps, probe(path).audio_channels) == (9, 24, 2)
-    assert abs(float(last_frame(path).mean()) - 41) <= 2
+    assert abs(float(last_frame(path).mean()) - grey_of(3, 8)) <= 2

@@ -27,7 +27,7 @@ import numpy as np
 
 from media.video import MEZZANINE, write_video
 
-__all__ = ["Asked", "Fault", "Seen", "StandIn", "decoded", "film_bytes", "running"]
+__all__ = ["Asked", "Fault", "Seen", "StandIn", "decoded", "film_bytes", "grey_of", "running"]
 
 MOST_FIELD_BYTES = 1024 * 1024
 
@@ -46,8 +46,9 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = ""
     kind: str = "answer"
-    """`answer`, `drop` (act, then hang up), `short` (fewer bytes than announced), `cut` (no
-    length, and only a part), `forget` (the job is lost)."""
+    """`answer`, `drop` (act, then hang up), `deaf` (hang up without acting), `short` (fewer bytes
+    than announced), `cut` (no length, and only a part), `garbled` (as long as announced, and
+    nothing that decodes), `forget` (the job is lost)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class Seen:
     method: str
     path: str
     headers: dict[str, str]
+    at: float
+    """Seconds, on a clock that only runs forward."""
 
 
 @dataclass
@@ -182,10 +185,15 @@ class StandIn:
         )
 
 
+def grey_of(seed: int, frame: int) -> int:
+    """The grey of a film's frame: neighbours are told apart by more than encoding changes."""
+    return 30 + (seed % 50 + 5 * frame) % 190
+
+
 def film_bytes(
     size: tuple[int, int], fps: Fraction, num_frames: int, seed: int, sound: bool
 ) -> bytes:
-    """An mp4: frame n is one grey of 30 + seed % 50 + n, with a tone under it when it sounds."""
+    """An mp4: frame n is all `grey_of(seed, n)`, with a tone under it when it sounds."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:
@@ -193,7 +201,7 @@ def film_bytes(
         write_video(
             silent,
             (
-                np.full((1, size[1], size[0], 3), 30 + seed % 50 + n, np.uint8)
+                np.full((1, size[1], size[0], 3), grey_of(seed, n), np.uint8)
                 for n in range(num_frames)
             ),
             size=size,
@@ -275,7 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _handle(self, route: str, act: Any) -> None:
         it = self.server_is
         headers = {name.lower(): value for name, value in self.headers.items()}
-        it.seen.append(Seen(self.command, self.path, headers))
+        it.seen.append(Seen(self.command, self.path, headers, time.monotonic()))
         fault = it.fault(self.command, route)
         try:
             if it.key and headers.get("authorization") != f"Bearer {it.key}":
@@ -287,8 +295,9 @@ class _Handler(BaseHTTPRequestHandler):
                 body = fault.body if isinstance(fault.body, str) else json.dumps(fault.body)
                 self._answer(fault.status, body.encode(), fault.headers)
                 return
-            status, body, media_type = act()
-            if fault and fault.kind == "drop":
+            deaf = fault is not None and fault.kind == "deaf"
+            status, body, media_type = (0, b"", "") if deaf else act()
+            if fault and fault.kind in ("drop", "deaf"):
                 self.close_connection = True
                 self.connection.close()
                 return
@@ -309,6 +318,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
+        if kind == "garbled":
+            body = _garbled(body)
         if kind in ("cut", "short"):
             body = body[: len(body) // 2]
             self.close_connection = True
@@ -367,6 +378,13 @@ class _Handler(BaseHTTPRequestHandler):
             else it.told(job) | {"status": "deleted"}
         )
         return 200, json.dumps(told).encode(), "application/json"
+
+
+def _garbled(film: bytes) -> bytes:
+    """The film with its index as it was and its pictures wiped."""
+    start = film.index(b"mdat") + 4
+    size = int.from_bytes(film[start - 8 : start - 4], "big") - 8
+    return film[:start] + b"\0" * size + film[start + size :]
 
 
 def _parsed_form(
