@@ -67,7 +67,8 @@ def test_a_plan_names_it_among_the_losses_and_goes_on(tmp_path: Path) -> None:
 def test_a_backend_of_that_name_is_used(tmp_path: Path) -> None:
     film = make_film([make_shot("sc010/sh0010", backends=("sora-2",))])
     plan = plan_shots(film, {"sora-2": FakeBackend("sora-2")}, TakeStore(tmp_path).entries, {})
-    assert not plan.jobs[0].losses
+    assert plan.jobs[0].backend == "sora-2"
+    assert not [loss for loss in plan.jobs[0].losses if loss.field == "backend"]
 
 
 def test_asking_for_it_by_name_says_it() -> None:
