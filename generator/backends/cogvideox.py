@@ -147,6 +147,7 @@ _LEVERS = LeverSupport(
     reasons=(
         ("compile", "diffusers names no repeated blocks of CogVideoX"),
         ("attention", "CogVideoX's attention in diffusers always calls PyTorch's own"),
+        ("magcache", "it needs ratios that were measured on the model"),
         ("taylorseer", "it was seen to have no effect on CogVideoX"),
     ),
 )

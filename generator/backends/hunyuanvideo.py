@@ -1,8 +1,8 @@
 """HunyuanVideo 1.5: silent shots of 5 to 10 seconds from words or from a first picture.
 
 Its `variant` in the models file is that of the checkpoint: `720p` or `480p`, with `-distilled`
-where guidance is distilled into it. The part `image` is the I2V checkpoint of the same height: with it a
-shot may start from a picture or from the last frame of another take.
+where guidance is distilled into it. The part `image` is the I2V checkpoint of the same height: with
+it a shot may start from a picture or from the last frame of another take.
 
 Its licence does not apply in the EU, the United Kingdom and South Korea. Sizes, steps and times:
 https://github.com/Tencent-Hunyuan/HunyuanVideo-1.5 (read November 2026).
@@ -87,9 +87,10 @@ _NEEDS = (
     ),
 )
 _LEVERS = LeverSupport(
-    reasons=tuple(
-        (name, "diffusers does not know the blocks of HunyuanVideo 1.5")
-        for name in ("firstblock", "magcache", "pyramid", "taylorseer")
+    step_caches=frozenset({"pyramid", "taylorseer"}),
+    reasons=(
+        ("firstblock", "diffusers does not know the blocks of HunyuanVideo 1.5"),
+        ("magcache", "it needs ratios that were measured on the model"),
     ),
 )
 

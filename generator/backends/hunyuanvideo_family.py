@@ -24,7 +24,7 @@ from generator.local.clips import (
     trimmed,
 )
 from generator.local.family import Placing, Sources, Tensors
-from generator.local.levers import place
+from generator.local.levers import place, step_cache
 from generator.local.seeds import noise_generator
 
 __all__ = ["HunyuanVideoFamily"]
@@ -41,6 +41,7 @@ class _Loaded:
     module: Any
     device: str
     dtype: Any
+    step_cache: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class HunyuanVideoFamily:
             )
         pipe.set_progress_bar_config(disable=True)
         place(pipe.transformer, placing)
-        return _Loaded(pipe, placing.device, _dtype(placing))
+        return _Loaded(pipe, placing.device, _dtype(placing), placing.step_cache)
 
     def denoise(
         self, denoiser: _Loaded, request: RenderRequest, encoded: Tensors, tools: RenderTools
@@ -114,7 +115,15 @@ class HunyuanVideoFamily:
         pipe = denoiser.module
         steps = steps_of(request, self.steps)
         picture = opening_picture(request, tools)
-        with steps_watched(pipe.scheduler, steps, tools):
+        with (
+            steps_watched(pipe.scheduler, steps, tools),
+            step_cache(
+                pipe.transformer,
+                denoiser.step_cache,
+                num_steps=steps,
+                timestep=lambda: pipe.current_timestep,
+            ),
+        ):
             latents = pipe(
                 **_opened(pipe, picture, request.size),
                 **{

@@ -209,8 +209,25 @@ def test_the_variant_decides_size_steps_and_negative(folders: tuple[Path, Path])
     assert "expected variant" in HunyuanVideo(settings_for(folders, variant="1080p")).unready
 
 
-def test_step_caches_are_refused_with_a_reason(folders: tuple[Path, Path]) -> None:
-    backend = HunyuanVideo(settings_for(folders, step_cache="pyramid"))
+def test_step_caches_work_and_leave_nothing_behind(
+    backend: HunyuanVideo, folders: tuple[Path, Path]
+) -> None:
+    family = backend.family(Sources(str(folders[0])))
+    request = small(num_frames=5, size=(32, 32), options=(("steps", 8),))
+    encoded = family.encode(family.load_encoder(Placing()), request)
+    made = []
+    for name in ("", "pyramid", "taylorseer"):
+        denoiser = family.load_denoiser(Placing(variant="text", step_cache=name))
+        one, again = (
+            family.denoise(denoiser, request, encoded, RenderTools({}))["video"] for _ in range(2)
+        )
+        assert torch.equal(one, again)
+        assert not any(torch.equal(one, other) for other in made)
+        made.append(one)
+
+
+def test_step_caches_that_do_not_work_are_refused(folders: tuple[Path, Path]) -> None:
+    backend = HunyuanVideo(settings_for(folders, step_cache="firstblock"))
     assert "does not know the blocks" in backend.unready
 
 
