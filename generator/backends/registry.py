@@ -15,6 +15,8 @@ __all__ = ["InstalledBackends", "backend_named", "known_backends"]
 _CLASSES: Mapping[str, str] = {
     "ltx2": "generator.backends.ltx2:LTX2",
     "wan": "generator.backends.wan:WanBackend",
+    "minimax_h3": "generator.backends.minimax_h3:MiniMaxH3",
+    "hunyuanvideo": "generator.backends.hunyuanvideo:HunyuanVideo",
     "cogvideox": "generator.backends.cogvideox:CogVideoX",
     "openai_video": "generator.backends.openai_video:OpenAIVideo",
     "animatic": "generator.backends.animatic:Animatic",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,16 +24,37 @@ from generator.backends.base import (
     RenderTools,
     TakeMedia,
 )
+from generator.backends.cogvideox import CogVideoX
+from generator.backends.hunyuanvideo import HunyuanVideo
+from generator.backends.ltx2 import LTX2
+from generator.backends.minimax_h3 import MiniMaxH3
+from generator.backends.openai_video import OpenAIVideo
+from generator.backends.wan import WanBackend
+from generator.local.settings import LocalSettings
 from media.video import MEZZANINE, last_frame, write_video
 from storyboards.fields import Angle, CameraMove, ShotSize
 from storyboards.shot_schema import Camera
 
-__all__ = ["BACKENDS", "Studio", "frames_of"]
-
-BACKENDS: Sequence[Callable[[], Backend]] = (Animatic,)
-"""Every backend that runs without weights, keys and network."""
+__all__ = ["SPECIMENS", "Specimen", "Studio", "frames_of", "request_for", "scenic"]
 
 SIZE = (192, 108)
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A backend as the suite meets it."""
+
+    backend: Backend
+    draws: bool = False
+    """It draws: pictures stand to the pixel, and its memory can be told from the process's."""
+    served: bool = False
+    """A stand-in server answers for it, whose films do not follow from what it is sent."""
+    size: tuple[int, int] = SIZE
+    options: tuple[tuple[str, int], ...] = ()
+
+    def ask(self, num_frames: int = 20, **changes: object) -> RenderRequest:
+        """A request of a size that its tiny model makes, in few steps."""
+        return request_for(num_frames, **{"size": self.size, "options": self.options, **changes})
 
 
 @dataclass(frozen=True)
@@ -94,3 +116,86 @@ def frames_of(
     """All frames of the snapped request, `(n, h, w, 3) uint8 RGB`."""
     snapped = backend.snap(request).request
     return np.concatenate(list(backend.render(snapped, tools or RenderTools({})).frames))
+
+
+@contextmanager
+def _animatic(folder: Path) -> Iterator[Specimen]:
+    yield Specimen(Animatic(), draws=True)
+
+
+@contextmanager
+def _ltx2(folder: Path) -> Iterator[Specimen]:
+    from tests.generator.local.tiny_ltx2 import save_pipeline
+
+    yield Specimen(LTX2(_models("ltx2", source=save_pipeline(folder, "2.5"))))
+
+
+@contextmanager
+def _wan(folder: Path) -> Iterator[Specimen]:
+    from tests.generator.local.tiny_wan import save_tiny_wan
+
+    tiny = save_tiny_wan(folder)
+    parts = {"i2v": {"source": str(tiny.image)}, "vace": {"source": str(tiny.vace)}}
+    yield Specimen(
+        WanBackend(_models("wan", source=tiny.text, parts=parts)), options=(("steps", 2),)
+    )
+
+
+@contextmanager
+def _cogvideox(folder: Path) -> Iterator[Specimen]:
+    from tests.generator.local.tiny_cogvideox import save_tiny_cogvideox
+
+    words, picture = save_tiny_cogvideox(folder)
+    parts = {"image": {"source": str(picture)}}
+    # Its positions are learnt for one size.
+    yield Specimen(CogVideoX(_models("cogvideox", source=words, parts=parts)), size=(80, 48))
+
+
+@contextmanager
+def _hunyuanvideo(folder: Path) -> Iterator[Specimen]:
+    from tests.generator.local.tiny_hunyuan import save_tiny_hunyuan
+
+    words, picture = save_tiny_hunyuan(folder)
+    parts = {"image": {"source": str(picture)}}
+    made = HunyuanVideo(_models("hunyuanvideo", source=words, parts=parts))
+    yield Specimen(made, size=(80, 48), options=(("steps", 2),))
+
+
+@contextmanager
+def _minimax_h3(folder: Path) -> Iterator[Specimen]:
+    from tests.generator.local.tiny_h3 import save_tiny_h3
+
+    yield Specimen(MiniMaxH3(_models("minimax_h3", source=save_tiny_h3(folder))))
+
+
+@contextmanager
+def _openai_video(folder: Path) -> Iterator[Specimen]:
+    from video_servers import StandIn, running
+
+    with running(StandIn("vllm_omni")) as server:
+        said = {"url": server.url, "dialect": server.dialect, "variant": "wan_ti2v"}
+        backend = OpenAIVideo(_models("openai_video", **said), {"VIDEO_KEY": server.key})
+        yield Specimen(backend, served=True)
+
+
+def _models(id: str, *, source: Path | None = None, **said: object) -> LocalSettings:
+    where = {"source": str(source)} if source else {}
+    return LocalSettings.model_validate(
+        {
+            "device": "cpu",
+            "acknowledged": ["minimax-h3", "cogvideox", "tencent-hunyuan-community"],
+            "models": {id: {**where, **said}},
+        }
+    )
+
+
+SPECIMENS: Mapping[str, Callable[[Path], AbstractContextManager[Specimen]]] = {
+    "animatic": _animatic,
+    "ltx2": _ltx2,
+    "wan": _wan,
+    "minimax_h3": _minimax_h3,
+    "hunyuanvideo": _hunyuanvideo,
+    "cogvideox": _cogvideox,
+    "openai_video": _openai_video,
+}
+"""Every backend, on tiny random weights or a stand-in server where it needs such."""
