@@ -64,6 +64,11 @@ class ServedModel:
     gpu_seconds_per_second: float = 60.0
 
     @property
+    def called(self) -> str:
+        """The model in messages."""
+        return self.id if self.marks else "a model whose kind (variant in models.toml) is not told"
+
+    @property
     def is_h3(self) -> bool:
         """Whether it is asked in H3's own form: a task, conditions and a target."""
         return self.id.startswith("minimax_h3")

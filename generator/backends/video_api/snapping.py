@@ -91,7 +91,7 @@ class _Snap:
                 )
         if request.continue_from is not None and self.able.extension == "none":
             raise RefusalError(
-                f"{self.model.id} begins from nothing and cannot go on from a take",
+                f"{self.model.called} begins from nothing and cannot go on from a take",
                 todo="join the shots by a cut, or give this one another backend",
             )
 
@@ -133,7 +133,7 @@ class _Snap:
                 self._name_the_gap(asked, fitted)
                 kept.append(replace(moved, frame=fitted.num_frames - 1, strength=1.0))
             else:
-                self.losses.append(Loss(where, f"{self.model.id} holds no picture there"))
+                self.losses.append(Loss(where, f"{self.model.called} holds no picture there"))
                 continue
             if key.strength != 1.0:
                 self.losses.append(Loss(f"{where}.strength", "a picture is held whole or not"))
@@ -154,7 +154,7 @@ class _Snap:
         for one in request.references:
             most = self.able.max_references[one.kind]
             if one.role == "layer" or not most:
-                reason = f"{self.model.id} takes none of it over /v1/videos ({self.dialect})"
+                reason = f"{self.model.called} takes none of it over /v1/videos ({self.dialect})"
             elif framed:
                 reason = "this model holds first and last pictures or references, not both"
             elif count[one.kind] >= most or len(used) >= H3_MOST_REFERENCES:
@@ -185,13 +185,15 @@ class _Snap:
             self.losses.append(Loss("dialogue.audio", reason))
             return "none"
         if request.audio == "native" and not self.model.sound:
-            self.losses.append(Loss("audio", f"{self.model.id} is silent; the sound module speaks"))
+            self.losses.append(
+                Loss("audio", f"{self.model.called} is silent; the sound module speaks")
+            )
             return "none"
         return request.audio
 
     def _negative(self, request: RenderRequest) -> str:
         if request.negative and not self.model.negative:
-            self.losses.append(Loss("negative", f"{self.model.id} knows no negative prompt"))
+            self.losses.append(Loss("negative", f"{self.model.called} knows no negative prompt"))
             return ""
         return request.negative
 
@@ -217,7 +219,7 @@ class _Snap:
 
     def _name_the_rest(self, request: RenderRequest) -> None:
         if request.motion:
-            self.losses.append(Loss("motion", f"{self.model.id} moves no areas"))
+            self.losses.append(Loss("motion", f"{self.model.called} moves no areas"))
         if request.edit is not None:
             reason = "a take is not changed over /v1/videos; the shot is made anew"
             self.losses.append(Loss("edit", reason))
@@ -234,7 +236,7 @@ class _Snap:
             return
         needs = "references" if self.model.references else "a first picture (frames.first)"
         raise RefusalError(
-            f"{self.model.id} needs {needs}, the shot has none",
+            f"{self.model.called} needs {needs}, the shot has none",
             todo="give the shot what it needs, or another backend",
         )
 

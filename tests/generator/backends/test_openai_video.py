@@ -982,6 +982,14 @@ def test_a_model_that_needs_a_picture_refuses_words_alone() -> None:
         settled("minimax_h3_ref2va").snap(small())
 
 
+def test_a_model_of_unknown_kind_says_how_to_tell_it() -> None:
+    backend = settled("", model="somebody/else")
+    keyed = replace(small(), key_pictures=(KeyPicture(0, "a" * 64),))
+    (loss,) = backend.snap(keyed).losses
+    assert loss.field == "frames.first"
+    assert "variant in models.toml" in loss.reason
+
+
 def test_pictures_shut_references_out_and_it_is_said() -> None:
     backend = settled("minimax_h3")
     request = small(
