@@ -335,6 +335,14 @@ def test_the_sheet_of_references_holds_the_take(
     assert np.array_equal(plain, free)
 
 
+def test_the_sheet_is_read_through_its_adapter(models: Path, pictures: dict[str, Path]) -> None:
+    ref = Reference("image", "character", next(iter(pictures)), "Mara")
+    request, tools = draft(9, references=(ref,)), RenderTools(pictures)
+    one = Phases(models, ingredients=str(models / "ingredients")).latents(request, tools)
+    other = Phases(models, ingredients=str(models / "distilled")).latents(request, tools)
+    assert not torch.equal(one["video"], other["video"])
+
+
 def test_the_sheet_is_looped_over_the_whole_call(
     models: Path, pictures: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
