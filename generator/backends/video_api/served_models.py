@@ -104,7 +104,7 @@ _WAN = ServedModel(
     fps=Fraction(16),
     size_multiple=16,
     max_pixels=_720P,
-    licence=Licence("Apache-2.0"),
+    licence=Licence("Apache-2.0", url="https://github.com/Wan-Video/Wan2.2/blob/main/LICENSE.txt"),
 )
 
 _HUNYUAN = ServedModel(
@@ -115,7 +115,10 @@ _HUNYUAN = ServedModel(
     size_multiple=16,
     max_pixels=_720P,
     licence=Licence(
-        "tencent-hunyuan-community", excluded_territories=("EU", "United Kingdom", "South Korea")
+        "tencent-hunyuan-community",
+        excluded_territories=("EU", "United Kingdom", "South Korea"),
+        needs_acknowledgement=True,
+        url="https://huggingface.co/tencent/HunyuanVideo-1.5/blob/main/LICENSE",
     ),
 )
 

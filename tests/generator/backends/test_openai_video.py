@@ -33,9 +33,13 @@ from generator.backends.base import (
     RenderTools,
     TakeMedia,
 )
+from generator.backends.hunyuanvideo import HunyuanVideo
+from generator.backends.ltx2 import LTX2
+from generator.backends.minimax_h3 import MiniMaxH3
 from generator.backends.openai_video import OpenAIVideo
 from generator.backends.video_api.ledger import Ledger
 from generator.backends.video_api.wire import Patience
+from generator.backends.wan import WanBackend
 from generator.keys import request_key
 from generator.local.settings import LocalSettings, ModelSettings
 from generator.plan import PlanSettings, plan_shots
@@ -74,7 +78,8 @@ def serve() -> Iterator[Any]:
 
 def backend_for(server: StandIn, variant: str = "wan_t2v", **more: Any) -> OpenAIVideo:
     said = ModelSettings(url=server.url, dialect=server.dialect, variant=variant, **more)
-    settings = LocalSettings(acknowledged=("minimax-h3",), models={"openai_video": said})
+    accepted = ("minimax-h3", "tencent-hunyuan-community")
+    settings = LocalSettings(acknowledged=accepted, models={"openai_video": said})
     return OpenAIVideo(settings, {"VIDEO_KEY": server.key}, QUICK)
 
 
@@ -883,6 +888,20 @@ def test_is_a_backend_whose_revision_follows_what_is_served() -> None:
         settled("ltx2", model="Lightricks/LTX-2.5", revision="b").revision,
     }
     assert len(revisions) == 5
+
+
+@pytest.mark.parametrize(
+    ("variant", "backend_class"),
+    [
+        ("minimax_h3", MiniMaxH3),
+        ("ltx2", LTX2),
+        ("wan_vace", WanBackend),
+        ("hunyuanvideo_i2v", HunyuanVideo),
+    ],
+)
+def test_weights_have_the_same_licence_behind_a_server(variant: str, backend_class: Any) -> None:
+    here = backend_class(LocalSettings()).capabilities.licence
+    assert settled(variant).capabilities.licence == here
 
 
 @pytest.mark.parametrize(
