@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from shutil import copyfile
 from types import SimpleNamespace
 from typing import Any
 
@@ -305,7 +306,7 @@ def test_few_steps_are_four_without_guidance(tiny: TinyWan) -> None:
         ("text21", "2.1", ("vace", "lightning"), False),
     ],
 )
-def test_few_steps_are_there_for_every_pipeline(
+def test_few_step_adapters_reach_every_pipeline(
     tiny: TinyWan,
     tmp_path: Path,
     main: str,
@@ -313,28 +314,22 @@ def test_few_steps_are_there_for_every_pipeline(
     parts: tuple[str, ...],
     keyed: bool,
 ) -> None:
-    from shutil import copyfile
-
-    wan = backend(tiny, *parts, main=main, variant=variant)
-    if main != "text":
-        # One transformer has one adapter.
-        (tmp_path / "one").mkdir()
-        file = tmp_path / "one" / "adapter.safetensors"
-        copyfile(tiny.lightning / "high_noise_model.safetensors", file)
-        one = TinyWan(tiny.text.parent)
-        one.lightning = tmp_path / "one"
-        wan = backend(one, *parts, main=main, variant=variant)
-    request = (
-        shot(options=(("few_steps", True),))
-        if keyed
-        else shot(options=(("few_steps", True), ("pipeline", "vace")))
-    )
-    request, tools = replace(request, size=(64, 64)), RenderTools({})
+    options = (("few_steps", True),) if keyed else (("few_steps", True), ("pipeline", "vace"))
+    request, tools = replace(shot(5, options=options), size=(64, 64)), RenderTools({})
     if keyed:
         request, tools = with_key(request, picture(tmp_path, "page", 90), 0)
-    quick = taken(wan, request, tools)
-    slow = replace(request, options=(*request.options[1:], ("steps", 4)))
-    assert unlike(quick, taken(wan, slow, tools))
+    names = ("high_noise_model.safetensors", "low_noise_model.safetensors")
+    seen = []
+    for name, own in zip(("as they are", "swapped"), (names, names[::-1]), strict=True):
+        other = TinyWan(tiny.text.parent)
+        other.lightning = tmp_path / name
+        other.lightning.mkdir()
+        # One transformer has one adapter, two experts have one each.
+        for source, target in list(zip(own, names, strict=True))[: 1 if main != "text" else 2]:
+            copyfile(tiny.lightning / source, other.lightning / target)
+        wan = backend(other, *parts, main=main, variant=variant)
+        seen.append(taken(wan, request, tools))
+    assert unlike(*seen)
 
 
 def test_both_experts_work_each_at_its_noise(tiny: TinyWan) -> None:
