@@ -91,11 +91,14 @@ class _Correction:
         """The frame with this part (0 to 1) of the correction."""
         import cv2
 
-        lab = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+        lab = cv2.cvtColor(np.multiply(frame, 1 / 255, dtype=np.float32), cv2.COLOR_RGB2LAB)
         lab *= (1 + part * (self.gain - 1)).astype(np.float32)
         lab += (part * self.offset).astype(np.float32)
-        rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB)
-        return np.asarray(np.rint(np.clip(rgb, 0, 1) * 255), np.uint8)
+        rgb = cv2.cvtColor(lab, cv2.COLOR_LAB2RGB, lab)
+        np.clip(rgb, 0, 1, out=rgb)
+        rgb *= 255
+        rgb += 0.5
+        return np.asarray(rgb, np.uint8)
 
 
 def _correction(before: list[np.ndarray], after: list[np.ndarray]) -> _Correction | None:
