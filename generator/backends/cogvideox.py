@@ -205,7 +205,7 @@ class CogVideoX:
                 self.capabilities,
                 steps=steps_of(request, STEPS),
                 steps_seen=50,
-                call_frames=call_frames(request, self._generation.rule),
+                call_frames=max(call_frames(request, self._generation.rule), request.num_frames),
             )
         )
 

@@ -27,6 +27,15 @@ class Canvas:
         """The model's own size that is nearest to the shape of `size`."""
         if self.fixed is not None:
             return self.fixed
+        # Rounding changes the shape, and with it the size that is nearest. What this ends on is
+        # fitted to itself, so that a fitted request stays as it is.
+        tried: list[tuple[int, int]] = []
+        while size not in tried:
+            tried.append(size)
+            size = self._nearest(size, able)
+        return max(tried[tried.index(size) :])
+
+    def _nearest(self, size: tuple[int, int], able: Capabilities) -> tuple[int, int]:
         width, height = size
         edge = self.short_edge / min(size) if self.short_edge else math.inf
         scale = min(edge, math.sqrt(self.pixels / (width * height)))
