@@ -27,6 +27,7 @@ from generator.finish import (
 )
 from generator.plan import Plan
 from generator.takes import Take
+from media.errors import RenderError
 from storyboards.film import Film, Shot, film_shots
 from storyboards.film_rate import film_at_rate
 
@@ -84,7 +85,9 @@ class Finishing:
     ) -> ClipMedia:
         """What the cut uses of `take`, finished now if it was not; raises as `finish_take` does."""
         recipe = self._recipes.get(shot.id)
-        if recipe is not None:
+        if recipe is None:
+            return self.media(shot, take)
+        try:
             finish_take(
                 take,
                 recipe,
@@ -93,6 +96,9 @@ class Finishing:
                 should_stop=run.stop.is_set,
                 on_step=on_step,
             )
+        except RenderError as error:
+            where = f"{shot.id}, {error.where}" if error.where else shot.id
+            raise type(error)(error.what, where=where, todo=error.todo) from error
         return self.media(shot, take)
 
     def finish_picked(self, takes: Mapping[str, Take], run: FilmRun) -> None:
