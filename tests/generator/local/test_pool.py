@@ -187,6 +187,22 @@ def test_an_idle_pool_makes_way_for_another_process(
     assert pool.loaded == ()
 
 
+def test_a_pool_between_two_takes_does_not_make_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "_IDLE_S", 60.0)
+    monkeypatch.setattr(pools, "_WATCH_S", 0.02)
+    lock, other = (DeviceLock(tmp_path, "gpu") for _ in range(2))
+    pool = ModelPool("cpu", lock)
+    use(pool, "a")
+    waiting = in_thread(other.hold)
+    time.sleep(0.5)
+    assert pool.loaded == (key("a"),)
+    pool.clear()
+    waiting.join(10)
+    assert other.held
+
+
 def test_a_warm_pool_that_nobody_waits_for_stays_warm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
