@@ -3,7 +3,8 @@
 Kept whatever their age: everything that any variant, its preview, or another storyboard in the
 same store uses. Sounds, segments, finished takes and prepared references of other storyboards are
 known only by their use, so those are kept by age alone; they are made again without a model being
-asked. So are generations of several shots, which nobody needs once their takes are cut.
+asked. So are generations of several shots, which nobody needs once their takes are cut. What lies
+between the phases of a take goes after a day.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from flows.options import FilmOptions
 from flows.planning import plan_film
 from flows.room import CutMaterial
 from generator.finish import FINISHED
-from generator.gc import plan_gc, run_gc
+from generator.gc import PHASES, plan_gc, run_gc
 from generator.history import keys_of_others
 from generator.plan import Plan
 from generator.references import REFERENCES
@@ -28,7 +29,7 @@ from storyboards.film import Film, film_shots
 
 __all__ = ["KINDS", "sweep"]
 
-KINDS = ("takes", "sounds", "segments", FINISHED, REFERENCES, GENERATIONS)
+KINDS = ("takes", "sounds", "segments", FINISHED, REFERENCES, GENERATIONS, *PHASES)
 
 
 def sweep(
