@@ -247,14 +247,36 @@ def main() -> None:
     # A plan of a thousand shots is a million small objects that stay: looking for garbage among
     # them every 700 allocations takes a fifth of the time, and finds none.
     garbage.set_threshold(50_000, 50, 50)
+    code: int | str | None = 0
     try:
         app()
     except TakeboardError as error:
         _err.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except BrokenPipeError:
         # Whoever read our output has gone; point stdout elsewhere so that exiting is quiet.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SystemExit as end:
+        code = end.code
+    if "prefect" in sys.modules:
+        _leave_prefect(code)
+    sys.exit(code)
+
+
+def _leave_prefect(code: int | str | None) -> None:
+    """End the process here when Prefect would keep it for what its server does not take."""
+    from flows.recorded import hand_over_record
+
+    if hand_over_record():
+        return
+    _err.print(
+        "the Prefect server did not take the last of the record: it is incomplete there",
+        highlight=False,
+        soft_wrap=True,
+    )
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 _out = Console()

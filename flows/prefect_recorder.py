@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 
 import httpx
@@ -40,6 +41,8 @@ class PrefectRecorder(Recorder):
     """Put before every artifact's key: the server keeps one history a key, over all films."""
     progress: Progress = field(default_factory=Progress)
     """Told when the server does not take a record: that must not cost the film."""
+    lost: Event = field(default_factory=Event)
+    """Set once the server no longer answers."""
 
     def task(
         self, kind: str, name: str, work: Callable[[], T], facts: Mapping[str, str | int | float]
@@ -47,18 +50,35 @@ class PrefectRecorder(Recorder):
         # The UI shows no parameters of a task run, but its tags, and its last state in its log.
         words = ", ".join(f"{fact} {value}" for fact, value in facts.items())
 
-        def run() -> State[T]:
-            return settled(work, lambda made: words)
+        def recorded() -> T:
+            begun: list[bool] = []
+            ended: list[State[T]] = []
 
-        task: Task[[], State[T]] = Task(
-            run,
-            name=kind,
-            task_run_name=name.replace("{", "{{").replace("}", "}}"),
-            cache_policy=NO_CACHE,
-            persist_result=False,
-            tags=[f"{fact}:{facts[fact]}" for fact in _TAGGED if fact in facts],
-        )
-        return lambda: unsettled(task())
+            def run() -> State[T]:
+                begun.append(True)
+                ended.append(settled(work, lambda made: words))
+                return ended[0]
+
+            task: Task[[], State[T]] = Task(
+                run,
+                name=kind,
+                task_run_name=name.replace("{", "{{").replace("}", "}}"),
+                cache_policy=NO_CACHE,
+                persist_result=False,
+                tags=[f"{fact}:{facts[fact]}" for fact in _TAGGED if fact in facts],
+            )
+            try:
+                state = task()
+            except Exception as error:
+                if begun and not ended:
+                    raise  # a defect of the work itself
+                # Prefect's own trouble, in one of its many shapes. Work that is done is not done
+                # again, and work that is not is done all the same.
+                self._lose(error)
+                return unsettled(ended[0]) if ended else work()
+            return unsettled(state)
+
+        return lambda: work() if self.lost.is_set() else recorded()
 
     def note(self, text: str) -> None:
         get_run_logger().info(text)
@@ -81,12 +101,28 @@ class PrefectRecorder(Recorder):
         )
 
     def _record(self, key: str, create: Callable[[str], object]) -> None:
+        if self.lost.is_set():
+            return
         key = artifact_key(self.film, key)
         try:
             create(key)
+        except httpx.TransportError as error:
+            self._lose(error)
         except (PrefectException, httpx.HTTPError) as error:
-            reason = str(error).partition("\n")[0]
-            self.progress.note(f"the Prefect server did not take {key!r}: {reason}")
+            self.progress.note(f"the Prefect server did not take {key!r}: {_first_line(error)}")
+
+    def _lose(self, error: Exception) -> None:
+        """Record nothing more: every further try would hold the film up for seconds."""
+        if not self.lost.is_set():
+            self.lost.set()
+            self.progress.note(
+                f"the Prefect server has gone ({_first_line(error)}): the film is made all the "
+                "same, its record there is incomplete"
+            )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def artifact_key(*words: str) -> str:

@@ -8,7 +8,7 @@ process (the display, Ctrl-C), travels beside them in a context variable.
 from __future__ import annotations
 
 import os
-from threading import Event
+from threading import Event, Thread
 from typing import TYPE_CHECKING, cast
 
 import httpx
@@ -22,13 +22,22 @@ from media.errors import TakeboardError, UsageError
 if TYPE_CHECKING:
     from flows.commands import Choice
 
-__all__ = ["make_recorded"]
+__all__ = ["hand_over_record", "make_recorded"]
 
 _CLIENT_DEFAULTS = {
     "DO_NOT_TRACK": "1",
     # Our own progress is on the terminal; Prefect's lines go to the server's log of the run.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    # What its services could not send is one line of ours, not an essay of theirs each.
+    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
+    # A server that has gone is asked again once, after 2 seconds: by default each of the several
+    # requests at the end of a run would be held for a minute, and by a silent server for six.
+    "PREFECT_CLIENT_MAX_RETRIES": "1",
+    "PREFECT_API_REQUEST_TIMEOUT": "15",
 }
+
+_LAST_WORDS_S = 3.0
+"""How long the command waits for the server to take the last log lines and task runs."""
 
 
 def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: Event) -> MadeFilm:
@@ -72,11 +81,36 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
                 where=settings.server_url,
                 todo="mend that, or add --local to run without it: finished takes are kept",
             ) from error
-        progress.note(f"the Prefect server did not hear how the run ended ({_first_line(error)})")
+        progress.note(
+            f"the Prefect server did not hear how the run ended ({_first_line(error)}): "
+            "its record there is incomplete"
+        )
     finally:
         THIS_PROCESS.reset(token)
     # Prefect's types know nothing of flows that return a state of their own.
     return unsettled(process.end or cast("State[MadeFilm]", ended))
+
+
+def hand_over_record() -> bool:
+    """Whether the server took the last log lines and task runs within a few seconds.
+
+    When it did not, Prefect would hold up the end of this process until it has tried every one
+    of them several times over; whoever gets False should end it at once.
+    """
+    from prefect.events.worker import EventsWorker
+
+    taken: list[bool] = []
+
+    def wait() -> None:
+        # Prefect keeps all its services of a process in one list, that of the log too.
+        ended = EventsWorker.drain_all(timeout=_LAST_WORDS_S)
+        taken.append(isinstance(ended, tuple) and not ended[1])
+
+    # In a thread of its own, because asking a service to stop can itself wait.
+    waiting = Thread(target=wait, daemon=True)
+    waiting.start()
+    waiting.join(_LAST_WORDS_S + 1)
+    return taken == [True]
 
 
 def require_server(url: str) -> None:

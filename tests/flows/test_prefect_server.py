@@ -63,6 +63,18 @@ flows.shots.render_take = render_take
 """
 
 
+HALTING = """
+import sys, flows.shots
+real = flows.shots.render_take
+def render_take(job, *rest):
+    if job.shot_id == "sc010/sh0030":
+        print("waiting", flush=True)
+        sys.stdin.readline()
+    return real(job, *rest)
+flows.shots.render_take = render_take
+"""
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
     with running_server(tmp_path_factory.mktemp("prefect") / "server") as running:
@@ -229,6 +241,34 @@ def test_dead_server_is_one_line_and_local_runs(tmp_path: Path) -> None:
     assert "--local" in shown.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.yaml"]
     assert _takeboard("produce", film, "--local", url=url, home=tmp_path).returncode == 0
+
+
+def test_a_server_that_dies_in_mid_run_costs_the_record_and_not_the_film(tmp_path: Path) -> None:
+    film = _write_film(tmp_path, "The Lonely")
+    with running_server(tmp_path / "server") as dying:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HALTING + START, "produce", str(film), "--jobs", "1"],
+            env=_environment(dying.url, tmp_path), cwd=tmp_path, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+    died = time.monotonic()
+    try:
+        shown, errors = process.communicate("go on\n", timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    took_s = time.monotonic() - died
+    assert process.returncode == 0, errors
+    made = re.search(r"3 takes rendered, 0 reused, in ([\d.]+) s", shown)
+    assert made is not None, shown
+    assert (tmp_path / "deliveries/TIN/TIN_master_en.mp4").is_file()
+    assert "the Prefect server has gone" in errors
+    assert "its record there is incomplete" in errors
+    assert "Traceback" not in errors
+    # The wait for the server and the film's own seconds overlap: both are well within this.
+    assert took_s < 20 + float(made[1])
 
 
 def test_without_a_server_prefect_is_not_imported(tmp_path: Path) -> None:
