@@ -48,6 +48,7 @@ class _Decoder:
     vae: Any
     audio_vae: Any
     vocoder: Any
+    device: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +150,13 @@ class LTX2Family:
             )
         for module in (steady_decoder(pipe.vae), pipe.audio_vae, pipe.vocoder):
             place(module, placing, levers=False)
-        return _Decoder(pipe.vae, pipe.audio_vae, pipe.vocoder)
+        return _Decoder(pipe.vae, pipe.audio_vae, pipe.vocoder, placing.device)
 
     def decode(
         self, decoder: _Decoder, request: RenderRequest, latents: Tensors
     ) -> Iterator[Frames]:
         """The take's frames without the tail, at most 8 at a time."""
-        chunks = stream_decode(decoder.vae, latents["video"])
+        chunks = stream_decode(decoder.vae, latents["video"], decoder.device)
         frames = (frames_from_unit(chunk / 2 + 0.5) for chunk in chunks)
         yield from trimmed(frames, tail_length(request), request.num_frames)
 
@@ -168,7 +169,7 @@ class LTX2Family:
 
         audio_vae, vocoder = decoder.audio_vae, decoder.vocoder
         with torch.no_grad():
-            mels = latents["audio"].to(audio_vae.device, audio_vae.dtype)
+            mels = latents["audio"].to(decoder.device, audio_vae.dtype)
             waves = vocoder(audio_vae.decode(mels, return_dict=False)[0])
         made = np.clip(waves[0].float().cpu().numpy(), -1.0, 1.0)
         start = samples_at(tail_length(request), request.fps)

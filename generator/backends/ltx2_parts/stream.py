@@ -54,12 +54,13 @@ def steady_decoder(vae: Any) -> Any:
     return vae
 
 
-def stream_decode(vae: Any, latents: Any) -> Iterator[Any]:
+def stream_decode(vae: Any, latents: Any, device: str = "") -> Iterator[Any]:
     """Chunks `(1, 3, frames, height, width)` in about [-1, 1], at most 8 frames each.
 
     `vae` is a steady decoder. `latents` is `(1, channels, frames, height, width)`, denormalised,
-    as the pipelines return it for `output_type="latent"`; it may be on another device. Equal to
-    `vae.decode(latents).sample` bit for bit.
+    as the pipelines return it for `output_type="latent"`; it may be on another device than
+    `device`, where the decoder computes (by default where its weights are, unless they are
+    offloaded). Equal to `vae.decode(latents).sample` bit for bit.
     """
     import torch
 
@@ -67,7 +68,9 @@ def stream_decode(vae: Any, latents: Any) -> Iterator[Any]:
     num_latents = latents.shape[2]
     with torch.no_grad():
         for start in range(0, num_latents, _LATENTS_AT_ONCE):
-            piece = latents[:, :, start : start + _LATENTS_AT_ONCE].to(vae.device, vae.dtype)
+            piece = latents[:, :, start : start + _LATENTS_AT_ONCE].to(
+                device or vae.device, vae.dtype
+            )
             last = start + _LATENTS_AT_ONCE >= num_latents
             for frames in _through(stages, piece, last):
                 yield _unpatched(frames, vae.decoder.patch_size, vae.decoder.patch_size_t)

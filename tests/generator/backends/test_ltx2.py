@@ -33,7 +33,7 @@ from generator.backends.base import (  # noqa: E402
 )
 from generator.backends.ltx2 import LTX2  # noqa: E402
 from generator.backends.ltx2_parts.family import LTX2Family  # noqa: E402
-from generator.backends.ltx2_parts.recipe import setup_of  # noqa: E402
+from generator.backends.ltx2_parts.recipe import VARIANTS, setup_of  # noqa: E402
 from generator.local.family import Placing, Sources  # noqa: E402
 from generator.local.settings import LocalSettings, ModelSettings, PartSettings  # noqa: E402
 from media.errors import CancelledError, RefusalError, RenderError  # noqa: E402
@@ -271,6 +271,12 @@ def test_the_first_picture_is_the_first_latent(phases: Phases, pictures: dict[st
     assert not torch.allclose(held["video"][:, :, 1], free["video"][:, :, 1], atol=1e-2)
 
 
+def test_pictures_are_compressed_as_the_generation_was_trained_to_see_them() -> None:
+    """The pipelines guess it from a text encoder, which is not there when latents are made."""
+    crf = {variant: setup_of(ModelSettings(variant=variant)).image_crf for variant in VARIANTS}
+    assert crf == {"2.5": 18, "2.5-dev": 18, "2.3": 33, "2.3-dev": 33}
+
+
 def test_pictures_stand_on_their_own_frame(phases: Phases, pictures: dict[str, Path]) -> None:
     """Frames 6 and 7 are in one latent, and still not the same place."""
     tools, sha256 = RenderTools(pictures), list(pictures)[2]
@@ -506,6 +512,20 @@ def test_full_checkpoints_are_guided_and_read_a_negative(models: Path, ltx2: LTX
     distilled = ltx2.snap(replace(rough, negative="blurry"))
     assert [loss.field for loss in distilled.losses] == ["negative"]
     assert distilled.request.negative == ""
+
+
+@pytest.mark.parametrize("offload", ["group", "sequential"])
+def test_weights_that_come_as_needed_make_the_same_take(
+    models: Path, ltx2: LTX2, pictures: dict[str, Path], offload: str
+) -> None:
+    ref = Reference("image", "character", next(iter(pictures)), "Mara")
+    request, tools = asked(9, references=(ref,)), RenderTools(pictures)
+    frames, sound = made(
+        backend(models, "upsampler", "ingredients", offload=offload), request, tools
+    )
+    resident, heard = made(ltx2, request, tools)
+    assert np.array_equal(frames, resident)
+    assert np.array_equal(sound, heard)
 
 
 def test_a_step_cache_is_pulled_where_there_are_steps_to_skip(models: Path) -> None:
