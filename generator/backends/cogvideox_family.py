@@ -24,6 +24,7 @@ from generator.local.clips import (
 )
 from generator.local.family import Placing, Sources, Tensors
 from generator.local.levers import place, step_cache
+from generator.local.pipelines import computing_on
 from generator.local.seeds import noise_generator
 
 __all__ = ["STEPS", "CogVideoXFamily"]
@@ -65,7 +66,7 @@ class CogVideoXFamily:
         """The pipeline with nothing but T5."""
         from diffusers import CogVideoXPipeline
 
-        pipe = CogVideoXPipeline.from_pretrained(
+        pipe = computing_on(CogVideoXPipeline, placing.device).from_pretrained(
             self.sources.main, transformer=None, vae=None, dtype=_dtype(placing)
         )
         place(pipe.text_encoder, placing, levers=False)
@@ -90,12 +91,12 @@ class CogVideoXFamily:
 
         no_words = {"text_encoder": None, "tokenizer": None}
         if placing.variant == "image":
-            pipe = diffusers.CogVideoXImageToVideoPipeline.from_pretrained(
-                self.sources.parts["image"], dtype=_dtype(placing), **no_words
-            )
+            pipe = computing_on(
+                diffusers.CogVideoXImageToVideoPipeline, placing.device
+            ).from_pretrained(self.sources.parts["image"], dtype=_dtype(placing), **no_words)
             place(pipe.vae, _as_it_is(placing), levers=False)
         else:
-            pipe = diffusers.CogVideoXPipeline.from_pretrained(
+            pipe = computing_on(diffusers.CogVideoXPipeline, placing.device).from_pretrained(
                 self.sources.main, vae=None, dtype=_dtype(placing), **no_words
             )
         pipe.set_progress_bar_config(disable=True)

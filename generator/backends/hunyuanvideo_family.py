@@ -25,6 +25,7 @@ from generator.local.clips import (
 )
 from generator.local.family import Placing, Sources, Tensors
 from generator.local.levers import place, step_cache
+from generator.local.pipelines import computing_on
 from generator.local.seeds import noise_generator
 
 __all__ = ["HunyuanVideoFamily"]
@@ -62,7 +63,7 @@ class HunyuanVideoFamily:
         """The pipeline with Qwen2.5-VL and ByT5; of the VAE only its shape, which it asks for."""
         from diffusers import HunyuanVideo15Pipeline
 
-        pipe = _at(HunyuanVideo15Pipeline, placing).from_pretrained(
+        pipe = computing_on(HunyuanVideo15Pipeline, placing.device).from_pretrained(
             self.sources.main,
             transformer=None,
             vae=_hull(self.sources.main),
@@ -95,13 +96,13 @@ class HunyuanVideoFamily:
 
         words: dict[str, Any] = dict.fromkeys(_WORDS)
         if placing.variant == "image":
-            pipe = _at(diffusers.HunyuanVideo15ImageToVideoPipeline, placing).from_pretrained(
-                self.sources.parts["image"], dtype=_dtype(placing), **words
-            )
+            pipe = computing_on(
+                diffusers.HunyuanVideo15ImageToVideoPipeline, placing.device
+            ).from_pretrained(self.sources.parts["image"], dtype=_dtype(placing), **words)
             place(pipe.vae, _as_it_is(placing), levers=False).enable_tiling()
             place(pipe.image_encoder, _as_it_is(placing), levers=False)
         else:
-            pipe = _at(diffusers.HunyuanVideo15Pipeline, placing).from_pretrained(
+            pipe = computing_on(diffusers.HunyuanVideo15Pipeline, placing.device).from_pretrained(
                 self.sources.main, vae=_hull(self.sources.main), dtype=_dtype(placing), **words
             )
         pipe.set_progress_bar_config(disable=True)
@@ -187,15 +188,6 @@ def _opened(pipe: Any, picture: np.ndarray | None, size: tuple[int, int]) -> dic
     # It would pick the nearest of its buckets; the plan has picked, and the picture fits.
     pipe.video_processor.calculate_default_height_width = lambda **_: (height, width)
     return {"image": Image.fromarray(picture)}
-
-
-def _at(pipeline: Any, placing: Placing) -> Any:
-    """The pipeline's class, computing on the placing's device whatever of it is elsewhere."""
-    import torch
-
-    device = torch.device(placing.device)
-    where = property(lambda self: device)
-    return type(pipeline.__name__, (pipeline,), {"_execution_device": where})
 
 
 def _hull(folder: str) -> Any:

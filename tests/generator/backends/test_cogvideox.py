@@ -275,6 +275,17 @@ def test_a_quote_grows_with_seconds_steps_and_pixels(backend: CogVideoX) -> None
     assert cost(options=(("steps", 4),)) == pytest.approx(2 * cost())
 
 
+@pytest.mark.parametrize("tight", [{"precision": "bf16"}, {"offload": "sequential"}])
+def test_runs_in_half_precision_and_in_little_memory(
+    folders: tuple[Path, Path], tmp_path: Path, tight: dict[str, str]
+) -> None:
+    backend = CogVideoX(settings_for(folders, **tight))
+    keyed, tools = with_key(asked(num_frames=9), picture(tmp_path, "board", 60), 0)
+    for request, files in ((asked(num_frames=9), RenderTools({})), (keyed, tools)):
+        _, _, rendered = frames_and_sound(backend, backend.snap(request).request, files)
+        assert not rendered.warnings
+
+
 def test_importing_it_loads_no_torch() -> None:
     code = (
         "import sys, generator.backends.cogvideox; "

@@ -238,6 +238,17 @@ def test_a_quote_is_that_of_the_figure(folders: tuple[Path, Path]) -> None:
     assert backend.quote(request.request).gpu_seconds == pytest.approx(75 / 12 * 50, rel=0.05)
 
 
+@pytest.mark.parametrize("tight", [{"precision": "bf16"}, {"offload": "sequential"}])
+def test_runs_in_half_precision_and_in_little_memory(
+    folders: tuple[Path, Path], tmp_path: Path, tight: dict[str, str]
+) -> None:
+    backend = HunyuanVideo(settings_for(folders, **tight))
+    keyed, tools = with_key(small(num_frames=5), picture(tmp_path, "board", 60), 0)
+    for request, files in ((small(num_frames=5), RenderTools({})), (keyed, tools)):
+        _, _, rendered = frames_and_sound(backend, backend.snap(request).request, files)
+        assert not rendered.warnings
+
+
 def test_importing_it_loads_no_torch() -> None:
     code = (
         "import sys, generator.backends.hunyuanvideo; "
