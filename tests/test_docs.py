@@ -84,7 +84,7 @@ def test_every_command_named_exists(text: str) -> None:
 def test_every_option_named_exists(text: str) -> None:
     known = {
         option
-        for command in cli().commands.values()
+        for command in (cli(), *cli().commands.values())
         for parameter in command.params
         for option in parameter.opts
     }
