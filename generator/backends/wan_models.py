@@ -1,8 +1,8 @@
 """What is known of Wan's generations as data: weights, rasters, sampling, needs, speed.
 
 Sources: the configurations and the README of github.com/Wan-Video/Wan2.2 at 42bf4cf
-(`wan/configs/*.py`, "Computational Efficiency on Different GPUs") and of Wan2.1, the examples in
-the pipelines of diffusers 0.42.1, and github.com/ModelTC/Wan2.2-Lightning.
+(`wan/configs/*.py`, "Computational Efficiency on Different GPUs"), generate.py and the README of
+github.com/Wan-Video/Wan2.1 at 9737cba, and github.com/ModelTC/Wan2.2-Lightning.
 """
 
 from __future__ import annotations
@@ -65,15 +65,15 @@ FEW_STEPS = Sampling(4, 1.0, 1.0, 5.0)
 """Wan2.2-Lightning: four steps without guidance, shift 5, Euler."""
 
 MAX_PICTURES = 4
-"""References that VACE is given: each is a latent frame more to be made. Its makers name no limit;
-their examples have one to three."""
+"""References that VACE is given: each is a latent frame more to be made. A limit of ours: its
+makers name none, and show two."""
 
 ANIMATE_RULE = FrameRule(step=4, offset=1, minimum=13, maximum=77)
 """`frame_num` of the configuration; below 13 a call with 5 frames of tail would be two."""
 
 _A14B = FrameRule(step=4, offset=1, minimum=5, maximum=81)
 _ANIMATE = Sampling(20, 1.0, 1.0, 5.0)
-_VACE = Sampling(30, 5.0, 5.0, 5.0, 3.0)
+_VACE = Sampling(50, 5.0, 5.0, 16.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +156,15 @@ _ONE_EXPERT = replace(
     _TWO_EXPERTS,
     variant="2.1",
     sampling={
-        "text": Sampling(50, 5.0, 5.0, 5.0, 3.0),
+        "text": Sampling(50, 5.0, 5.0, 5.0),
         "image": Sampling(40, 5.0, 5.0, 5.0, 3.0),
-        "first_last": Sampling(40, 5.0, 5.0, 16.0),
+        "first_last": Sampling(50, 5.0, 5.0, 16.0),
         "vace": _VACE,
         "animate": _ANIMATE,
     },
     weights={**_TWO_EXPERTS.weights, "first_last": "flf2v"},
-    # Of the same 14B layers as one expert of 2.2, with ten steps more.
-    reference_gpu_s=1041.5 * 50 / 40,
+    # H100, one GPU, T2V-14B at 720P, before the makers had FlashAttention 3.
+    reference_gpu_s=1837.9,
     size_gb=69.0,
     hint="Wan-AI/Wan2.1-T2V-14B-Diffusers",
 )
@@ -173,9 +173,11 @@ _SMALL = replace(
     _ONE_EXPERT,
     variant="2.1-1.3b",
     max_size=(832, 480),
+    # "We recommend --sample_guide_scale 6", and a shift of 8 to 12.
+    sampling={"text": Sampling(50, 6.0, 6.0, 8.0), "vace": _VACE},
     weights={"text": "main", "vace": "vace"},
-    # README of Wan2.1: "about 4 minutes" on an RTX 4090 for 5 s at 480P.
-    reference_gpu_s=240.0,
+    # RTX 4090, one GPU, T2V-1.3B at 480P.
+    reference_gpu_s=261.4,
     reference_pixels=832 * 480,
     size_gb=17.0,
     hint="Wan-AI/Wan2.1-T2V-1.3B-Diffusers",

@@ -263,6 +263,8 @@ class _Snapping:
         num_frames = fitted.num_frames
         if given + num_frames <= rule.maximum:
             num_frames = rule.snap(given + num_frames) - given
+        elif not self._is_settled:
+            changes.append(f"the last picture may stand up to {rule.step - 1} frames after the end")
         *others, latest = fitted.key_pictures
         if latest.frame != num_frames - 1:
             changes.append(f"the last picture stands at frame {num_frames - 1}, not {latest.frame}")

@@ -477,7 +477,7 @@ def test_a_take_with_a_tail_and_references_is_what_the_pipeline_makes(
     mask = np.ones((13, SIZE[1], SIZE[0], 1), np.float32)
     mask[:5] = 0
     pipe = WanVACEPipeline.from_pretrained(tiny.vace)
-    pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=3.0)
+    pipe.scheduler = UniPCMultistepScheduler.from_config(pipe.scheduler.config, flow_shift=16.0)
     video = pipe(
         video=[known],
         mask=[mask],

@@ -230,6 +230,10 @@ def test_a_last_picture_stands_on_the_last_frame_that_is_made(make: Any) -> None
     going_on = replace(after(1), key_pictures=(KeyPicture(63, "b" * 64),))
     snapped = wan.snap(going_on).request
     assert (snapped.num_frames, snapped.key_pictures[-1].frame) == (64, 63)
+    long = wan.snap(keyed(0, 199, num_frames=200))
+    assert long.request.key_pictures[-1].frame == 199
+    assert any("up to 3 frames" in change for change in long.adjustments)
+    assert not wan.snap(long.request).adjustments
 
 
 def test_the_makers_negative_comes_before_the_shots(make: Any) -> None:
