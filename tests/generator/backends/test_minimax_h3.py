@@ -398,6 +398,18 @@ def test_a_quote_is_that_of_the_figure(backend: MiniMaxH3) -> None:
     assert backend.quote(final).gpu_seconds == pytest.approx(270, rel=0.05)
 
 
+@pytest.mark.parametrize("tight", [{"precision": "bf16"}, {"offload": "sequential"}])
+def test_runs_in_half_precision_and_in_little_memory(
+    folder: Path, cast: RenderTools, tight: dict[str, str]
+) -> None:
+    backend = MiniMaxH3(settings_for(folder, **tight))
+    for refs in ((), references(cast)[:3]):
+        snapped = backend.snap(small(references=refs, options=(("steps", 1),)))
+        _, sound, rendered = frames_and_sound(backend, snapped.request, cast)
+        assert sound is not None
+        assert not rendered.warnings
+
+
 def test_importing_it_loads_no_torch() -> None:
     code = (
         "import sys, generator.backends.minimax_h3; "
