@@ -6,19 +6,51 @@ keyframe positions are what they are on the full model; only widths and depths a
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["save_adapter", "save_pipeline", "save_upsampler", "tiny_vae"]
+from generator.backends.base import Description, Placement, RenderRequest
+from storyboards.fields import Angle, ShotSize
+from storyboards.shot_schema import Camera
+
+__all__ = ["asked", "save_adapter", "save_pipeline", "save_upsampler", "tiny_vae"]
 
 _WORDS = (
-    "a woman in yellow oilskin grips the rail and turns to camera waves break below lamp shot "
-    "close up wide dusk says quiet never went out camera static pushes blurry text man rain"
-).split()
+    *("a", "woman", "in", "yellow", "oilskin", "grips", "the", "rail", "and", "turns", "to"),
+    *("camera", "waves", "break", "below", "lamp", "shot", "close", "up", "wide", "dusk"),
+    *("says", "quiet", "never", "went", "out", "blurry", "text", "man", "rain"),
+)
 _HIDDEN = 16
 _LAYERS = 2
 _MEL_BINS = 16
 _LATENT_CHANNELS = 4
+
+
+def asked(num_frames: int = 17, **changes: Any) -> RenderRequest:
+    """A shot of Mara, in two stages of a few latents each."""
+    shot = Description(
+        "EXT. GALLERY - DUSK",
+        "Mara turns.",
+        ShotSize.MS,
+        Angle.EYE,
+        Camera(),
+        3,
+        placements=(Placement("Mara", "grey braid", "", "left", "camera", "mid", 1.7),),
+    )
+    request = RenderRequest(
+        "a woman turns to camera",
+        "",
+        5,
+        (128, 64),
+        Fraction(24),
+        num_frames,
+        "standard",
+        shot,
+        audio="native",
+    )
+    return replace(request, **changes)
 
 
 def save_pipeline(folder: Path, generation: Literal["2.3", "2.5"] = "2.3", seed: int = 0) -> Path:
