@@ -85,8 +85,9 @@ class _Desk:
         self.plan, self.store, self.run = plan, store, run
         backends = InstalledBackends()
         self.backends = {job.backend: backends[job.backend] for job in jobs}
-        on_device = [job for job in jobs if _lane(self.backends[job.backend]) == DEVICE]
-        others = [job for job in jobs if _lane(self.backends[job.backend]) != DEVICE]
+        self.lanes = {name: _lane(backend) for name, backend in self.backends.items()}
+        on_device = [job for job in jobs if self.lanes[job.backend] == DEVICE]
+        others = [job for job in jobs if self.lanes[job.backend] != DEVICE]
         self.jobs = (*warm_order(on_device), *others)
         self.keys = frozenset(job.key for job in jobs)
 
@@ -98,7 +99,7 @@ class _Desk:
         prepared: set[str] = set()
         first_of: dict[str, str] = {}
         for job in self.jobs:
-            lane = _lane(self.backends[job.backend])
+            lane = self.lanes[job.backend]
             setup = setup_of(job) if lane == DEVICE else ""
             preparing = f"prepare {job.backend}"
             if job.backend not in prepared:
@@ -126,7 +127,7 @@ class _Desk:
                     "each is prepared by itself"
                 )
 
-        if _lane(backend) != DEVICE:
+        if self.lanes[name] != DEVICE:
             return prepare
         facts: dict[str, str | int | float] = {"backend": name, "takes": len(jobs)}
         return run.recorder.task("prepare", f"{self.plan.film.code} {name}", prepare, facts)
