@@ -30,7 +30,7 @@ __all__ = ["Layer", "Span", "Words", "cut_spans", "span_key"]
 GRID_S = 10
 """A long body is cut every this many seconds of its shot: pieces in parallel, edits local."""
 
-RECIPE = 2
+RECIPE = 3
 """Goes up when the same ingredients make other pixels."""
 
 _MIXED = (TransitionKind.DISSOLVE, TransitionKind.WIPE)

@@ -65,7 +65,7 @@ class Animatic:
     """The embedded default backend."""
 
     id: str = "animatic"
-    revision: str = "2"
+    revision: str = "3"
     capabilities: Capabilities = field(default=_CAPABILITIES, repr=False)
     unready: str = ""
 
