@@ -129,7 +129,7 @@ def _problem(model: ModelSettings, need: Need) -> str:
     elif not _COMMIT.fullmatch(setting.revision):
         given = f"got {setting.revision!r}" if setting.revision else "got none"
         unpinned = f"names the hub id {setting.source} without a pinned revision"
-        return f"{need.name} {unpinned}: expected a commit of 40 hexadecimal digits, {given}"
+        return f"{_called(need)} {unpinned}: expected a commit of 40 hexadecimal digits, {given}"
     else:
         may_fetch = model.download
     folder = _folder(setting)
@@ -147,9 +147,13 @@ def _problem(model: ModelSettings, need: Need) -> str:
 def _missing(need: Need, problem: str) -> str:
     files = ", ".join(need.files)
     return (
-        f"{need.name} {problem}: expected {files} (about {need.size_gb:g} GB, licence "
+        f"{_called(need)} {problem}: expected {files} (about {need.size_gb:g} GB, licence "
         f"{need.licence}); {need.hint}"
     )
+
+
+def _called(need: Need) -> str:
+    return "the model" if need.name == MAIN else f"part {need.name}"
 
 
 def _folder(setting: PartSettings) -> Path | None:

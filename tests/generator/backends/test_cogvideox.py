@@ -231,7 +231,7 @@ def test_the_generation_decides_size_rate_and_licence() -> None:
     backend = CogVideoX(LocalSettings(models=models))
     assert backend.capabilities.licence.id == "Apache-2.0"
     assert backend.capabilities.fps == (Fraction(8),)
-    assert "main is not at /none" in backend.unready
+    assert "the model is not at /none" in backend.unready
     with pytest.raises(RefusalError, match=r"about 13\.5 GB, licence Apache-2\.0"):
         backend.snap(asked())
     unknown = {"cogvideox": ModelSettings(source="/none", variant="3b")}

@@ -62,14 +62,14 @@ def test_a_folder_is_found(folder: Path) -> None:
 def test_what_is_missing_is_named_with_size_licence_and_place(folder: Path) -> None:
     (folder / "model_index.json").unlink()
     said = what_is_missing(model_at(folder), NEEDS)
-    for words in ("main lacks model_index.json in", str(folder), "44.5 GB", "tiny-1.0", "hub/tiny"):
+    for words in ("the model lacks model_index.json in", str(folder), "44.5 GB", "tiny-1.0", "hub/tiny"):
         assert words in said
     with pytest.raises(RefusalError, match="lacks model_index"):
         find_sources(model_at(folder), NEEDS)
 
 
 def test_a_model_that_nobody_configured() -> None:
-    assert "main is not in the models file" in what_is_missing(ModelSettings(), NEEDS)
+    assert "the model is not in the models file" in what_is_missing(ModelSettings(), NEEDS)
     assert "is not at /nowhere" in what_is_missing(model_at("/nowhere"), NEEDS)
 
 
