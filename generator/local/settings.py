@@ -34,7 +34,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from media.errors import UsageError
 
-__all__ = ["LocalSettings", "ModelSettings", "PartSettings", "local_settings"]
+__all__ = ["LocalSettings", "ModelSettings", "PartSettings", "local_settings", "models_file"]
 
 _MAX_BYTES = 1_000_000
 

@@ -62,7 +62,13 @@ def test_a_folder_is_found(folder: Path) -> None:
 def test_what_is_missing_is_named_with_size_licence_and_place(folder: Path) -> None:
     (folder / "model_index.json").unlink()
     said = what_is_missing(model_at(folder), NEEDS)
-    for words in ("the model lacks model_index.json in", str(folder), "44.5 GB", "tiny-1.0", "hub/tiny"):
+    for words in (
+        "the model lacks model_index.json in",
+        str(folder),
+        "44.5 GB",
+        "tiny-1.0",
+        "hub/tiny",
+    ):
         assert words in said
     with pytest.raises(RefusalError, match="lacks model_index"):
         find_sources(model_at(folder), NEEDS)
