@@ -229,6 +229,17 @@ def gc(
 
 
 @app.command()
+def models(as_json: JsonFlag = False) -> None:
+    """Show what this machine can render with, and what the other backends lack."""
+    from flows.models import models_facts, models_table
+
+    if as_json:
+        _print_json(models_facts())
+    else:
+        _out.print(models_table())
+
+
+@app.command()
 def schema(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write to a file.")

@@ -15,7 +15,7 @@ from editor.timeline import ClipMedia
 from flows.options import FilmOptions, FilmRun
 from flows.pool import Work, run_all
 from generator.backends.base import Loss
-from generator.backends.registry import backend_named
+from generator.backends.registry import InstalledBackends
 from generator.finish import (
     FinishedFilm,
     FinishRecipe,
@@ -46,6 +46,7 @@ class Finishing:
         """As it is cut."""
         self._plan, self._store = plan, options.store
         self._jobs = options.jobs
+        self._backends = InstalledBackends()
         self._wanted = FinishedFilm(plan.raster.size, upscale, self.film.fps)
         self._enlarger = enlarger_for(self._wanted)
         planned = {job.shot_id for job in plan.jobs}
@@ -122,7 +123,7 @@ class Finishing:
     def _recipe(self, shot: Shot) -> FinishRecipe | None:
         job = self._plan.job(shot.id)
         # What is drawn for a work print is enlarged by the cut alone.
-        drawn = backend_named(job.backend).capabilities.stand_in
+        drawn = self._backends[job.backend].capabilities.stand_in
         wanted = replace(self._wanted, upscale=1) if drawn else self._wanted
         seconds = shot.num_frames / self._plan.film.fps
         return recipe_for(job.request.size, job.request.fps, seconds, wanted)
@@ -160,7 +161,8 @@ def finish_losses(plan: Plan) -> tuple[Loss, ...]:
     """What the finish of this film lacks: a model to enlarge what models made."""
     film = plan.film
     wanted = FinishedFilm(film.size, int(film.finish.upscale[0]), film.fps)
-    made = [job for job in plan.jobs if not backend_named(job.backend).capabilities.stand_in]
+    backends = InstalledBackends()
+    made = [job for job in plan.jobs if not backends[job.backend].capabilities.stand_in]
     if wanted.upscale == 1 or not made or enlarger_for(wanted) is not None:
         return ()
     reason = (

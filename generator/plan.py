@@ -344,9 +344,8 @@ class _Desk:
     @cached_property
     def _ready(self) -> tuple[str, ...]:
         """What `auto` chooses from."""
-        return tuple(
-            name for name, one in self.backends.items() if name != FOOTAGE and not one.unready
-        )
+        named = (name for name in self.backends if name != FOOTAGE)
+        return tuple(name for name in named if not self.backends[name].unready)
 
     def _best_fit(
         self, shot: Shot, parent_key: str, passed: list[Loss]

@@ -33,6 +33,7 @@ from generator.backends.wan_models import (
     Wan,
     capabilities_of,
     needs_of,
+    unknown_variant,
     wan_of,
 )
 from generator.backends.wan_snap import WEIGHTS, overlap_of, parts_of, snap_request
@@ -90,7 +91,7 @@ class WanBackend:
     @property
     def unready(self) -> str:
         """Why it cannot render on this machine, and what to do."""
-        unready = self._renderer.unready
+        unready = unknown_variant(self._renderer.model) or self._renderer.unready
         if unready:
             return unready
         unused = sorted(self._parts - {*self._wan.weights.values(), "lightning", "lightning_i2v"})

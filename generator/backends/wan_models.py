@@ -15,7 +15,6 @@ from typing import Literal
 from generator.backends.base import Capabilities, FrameRule, Licence, Task
 from generator.local.settings import ModelSettings
 from generator.local.sources import Need
-from media.errors import UsageError
 
 __all__ = [
     "ANIMATE_RULE",
@@ -31,6 +30,7 @@ __all__ = [
     "Wan",
     "capabilities_of",
     "needs_of",
+    "unknown_variant",
     "wan_of",
 ]
 
@@ -245,14 +245,15 @@ are given pictures."""
 
 
 def wan_of(settings: ModelSettings | None) -> Wan:
-    """The generation that the settings name, Wan 2.2 by default. UsageError for another word."""
-    variant = (settings.variant if settings else "") or "2.2"
-    if variant not in _WANS:
-        raise UsageError(
-            f"models.wan.variant: expected one of {', '.join(_WANS)}, got {variant!r}",
-            todo="correct it in the models file",
-        )
-    return _WANS[variant]
+    """The generation that the settings name; Wan 2.2 where they name none, or one there is not."""
+    return _WANS.get(settings.variant if settings else "", _WANS["2.2"])
+
+
+def unknown_variant(settings: ModelSettings) -> str:
+    """What is wrong with the generation that the settings name; empty: nothing is."""
+    if settings.variant in ("", *_WANS):
+        return ""
+    return f"wan: expected variant {' or '.join(_WANS)}, got {settings.variant!r}"
 
 
 def needs_of(wan: Wan) -> tuple[Need, ...]:

@@ -58,7 +58,6 @@ _TAIL = 17
 _ANIMATE_TAIL = 5
 """`refert_num`, "recommended to be 1 or 5"."""
 
-_SILENT = "its sound comes from the sound modules"
 
 _ANIMATE_RATES = (Fraction(16), Fraction(24), Fraction(25), Fraction(30))
 """The poses set the rate: trained at 30, "a lower frame rate can improve efficiency"."""
@@ -95,7 +94,7 @@ class _Snapping:
         require_makeable(self.request, capabilities_of(self.wan, self.parts))
         require_options(self.request)
         pipeline = self.choice.pipeline()
-        changes = [] if self._is_settled else [f"the picture is silent: {_SILENT}"]
+        changes: list[str] = []
         losses: list[Loss] = []
         few_steps = self._few_steps(pipeline, losses)
         guided = self._is_guided(pipeline, few_steps)
