@@ -323,11 +323,26 @@ def test_capabilities_are_those_of_the_parts(make: Any) -> None:
 
 
 def test_settings_that_cannot_be_are_said_before_loading(make: Any, tmp_path: Path) -> None:
-    wan = WanBackend(LocalSettings(models={"wan": ModelSettings(source="x", variant="3.0")}))
+    wan = WanBackend(LocalSettings(models={"wan": ModelSettings(source="x", variant="9")}))
     assert "expected variant 2.2 or 2.2-5b" in wan.unready
     assert wan.capabilities.native_audio is False
-    with pytest.raises(RefusalError, match=r"got '3\.0'"):
+    with pytest.raises(RefusalError, match="got '9'"):
         wan.snap(shot())
+    assert "does not use it" in make("i2v", variant="2.2-5b").unready
+    assert "no step to spare" in make("lightning", step_cache="firstblock").unready
+    assert "no effect" in make(step_cache="taylorseer").unready
+    assert make(*PARTS, variant="2.1").unready == ""
+    make("vace")
+    (tmp_path / "vace" / "transformer").rmdir()
+    bare = LocalSettings(
+        models={
+            "wan": ModelSettings(
+                source=str(tmp_path / "main"),
+                parts={"vace": PartSettings(source=str(tmp_path / "vace"))},
+            )
+        }
+    )
+    assert "vace lacks transformer" in WanBackend(bare).unready
 
 
 def _key(at: int) -> CameraKey:
