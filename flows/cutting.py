@@ -153,7 +153,7 @@ class _Desk:
             )
 
         def mix_sound() -> FinishedSound:
-            stems = mix(timeline, work / "raw", speaking=self.room.material.native)
+            stems = mix(timeline, work / "raw", speaking=self.room.sound_plan.speaking)
             return finish_sound(stems, target, work / "finished", with_stems=self.deliverable.stems)
 
         facts: dict[str, str | int | float] = {

@@ -67,6 +67,10 @@ class Room:
         self.encoding = _encoding(film, material, options)
         cut = cut_of(film, deliverable.shots)
         self.sound_plan: SoundPlan = plan_sound(film, cut, lang, native=material.native)
+        self._media = {
+            shot: media if shot in self.sound_plan.native else replace(media, sound=None)
+            for shot, media in material.media.items()
+        }
 
     @property
     def fingerprint(self) -> str:
@@ -96,7 +100,7 @@ class Room:
             self.film,
             self.deliverable,
             self.lang,
-            self.material.media,
+            self._media,
             slates=slates,
             sounds=sounds,
             captions=captions,
@@ -163,6 +167,11 @@ class Room:
                     tuple((str(word), float(a), float(b)) for word, a, b in details["words"]),
                 )
             )
+        for line in self.sound_plan.native_lines:
+            start = round(line.start_sample * frames_per_sample)
+            end = round((line.start_sample + line.num_samples) * frames_per_sample)
+            said = line.spoken
+            lines.append(SpokenLine(said.speaker, said.text, start, max(start + 1, end)))
         return captions_for(lines, lang=self.lang, fps=fps, num_frames=cut.num_frames)
 
 
@@ -193,6 +202,7 @@ def _fingerprint(room: Room, timeline: Timeline) -> str:
             clip.slate,
             clip.lut_digest,
             clip.lut_strength,
+            clip.media.sound is not None,
         )
         for clip in timeline.clips
     )
@@ -220,6 +230,7 @@ def _fingerprint(room: Room, timeline: Timeline) -> str:
         room.encoding,
         clips,
         sounds,
+        room.sound_plan.native_lines,
         timeline.overlays,
         tuple((scene.id, scene.slugline) for scene in room.film.scenes),
         *((timeline.grain,) if timeline.grain else ()),

@@ -28,7 +28,7 @@ from storyboards.fields import TransitionKind
 from storyboards.film import Asset, Character, Cut, Film, MusicCue, Shot, SoundCue, SpokenLine
 from storyboards.speech_length import estimate_speech_s
 
-__all__ = ["SoundJob", "SoundLoss", "SoundPlan", "Spoken", "plan_sound"]
+__all__ = ["NativeLine", "SoundJob", "SoundLoss", "SoundPlan", "Spoken", "plan_sound"]
 
 LINE_FILE_LUFS = -17.0
 AMBIENCE_FILE_LUFS = -37.0
@@ -92,6 +92,17 @@ class SoundJob:
 
 
 @dataclass(frozen=True, slots=True)
+class NativeLine:
+    """A line that is spoken in the take's own sound: for captions and the dialogue stem."""
+
+    shot: str
+    spoken: Spoken
+    start_sample: int
+    num_samples: int
+    """As long as saying it takes by estimate: nobody tells when a model speaks."""
+
+
+@dataclass(frozen=True, slots=True)
 class SoundLoss:
     """Something the storyboard asks for that will not be heard."""
 
@@ -107,6 +118,14 @@ class SoundPlan:
 
     jobs: tuple[SoundJob, ...]
     losses: tuple[SoundLoss, ...]
+    native: frozenset[str] = frozenset()
+    """Shots whose take is heard with its own sound."""
+    native_lines: tuple[NativeLine, ...] = ()
+
+    @property
+    def speaking(self) -> frozenset[str]:
+        """Shots whose own sound holds speech."""
+        return frozenset(line.shot for line in self.native_lines)
 
 
 @dataclass(slots=True)
@@ -127,7 +146,7 @@ class _Desk:
         self.losses[SoundLoss(shot, what, reason)] = None
 
     def is_native(self, shot: Shot) -> bool:
-        return shot.audio == "native" and shot.id in self.native
+        return shot.id in self.native
 
     def placed(self) -> Iterator[tuple[int, Shot, int]]:
         """Index, shot and first film frame of each."""
@@ -140,21 +159,51 @@ def plan_sound(film: Film, cut: Cut, lang: str, *, native: Set[str] = frozenset(
     """The sounds of `cut` in `lang`. Makes nothing and reads no file.
 
     `native` names the shots whose take brought its own sound: nothing is synthesised and
-    nobody is spoken over there; the user's own ambience and effect files still play. Raises
+    nobody is spoken over there; the user's own ambience and effect files still play. Where a
+    recording or another language is to be heard instead of what the take says, its sound is left
+    out, because speech cannot be taken out of it, and the shot sounds as one without. Raises
     MediaError for a language that no voice speaks.
     """
-    desk = _Desk(film, cut, lang, native)
+    heard = frozenset(
+        shot.id
+        for shot in cut.shots
+        if shot.id in native and shot.audio == "native" and not _speaks_otherwise(film, shot, lang)
+    )
+    desk = _Desk(film, cut, lang, heard)
+    native_lines: list[NativeLine] = []
     for index, shot, start in desk.placed():
-        if shot.audio != "none" and not desk.is_native(shot):
+        if desk.is_native(shot):
+            native_lines += _native_lines(desk, index, shot, start)
+        elif shot.audio != "none":
             _plan_lines(desk, index, shot, start)
+            if shot.audio == "native" and shot.id in native:
+                reason = f"the take's own sound is left out: its lines are other ones in {lang}"
+                desk.lose(shot.id, "audio", reason)
     for _, shot, start in desk.placed():
         if shot.audio == "native":
             _plan_effects(desk, shot, start)
-    for run in ambience_runs(cut, native):
+    for run in ambience_runs(cut, heard):
         _plan_ambience(desk, run)
     for cue in film.music:
         _plan_music(desk, cue)
-    return SoundPlan(tuple(desk.jobs), tuple(desk.losses))
+    return SoundPlan(tuple(desk.jobs), tuple(desk.losses), heard, tuple(native_lines))
+
+
+def _speaks_otherwise(film: Film, shot: Shot, lang: str) -> bool:
+    """Whether a line of the shot is a recording, or dubbed, in this language."""
+    return any(
+        lang in line.audio or (lang != film.lang and lang in line.text) for line in shot.dialogue
+    )
+
+
+def _native_lines(desk: _Desk, index: int, shot: Shot, start: int) -> Iterator[NativeLine]:
+    for number, line in enumerate(shot.dialogue):
+        begin = desk.sample(start + line.start_frame)
+        limit = desk.sample(_line_limit(desk, index, start, number))
+        spoken = _spoken(desk, shot, number)
+        said_s = estimate_speech_s(spoken.text, spoken.lang, line.delivery)
+        if begin < limit:
+            yield NativeLine(shot.id, spoken, begin, min(limit - begin, _samples(said_s)))
 
 
 def _plan_lines(desk: _Desk, index: int, shot: Shot, start: int) -> None:

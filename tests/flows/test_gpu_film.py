@@ -115,6 +115,14 @@ def test_the_model_s_own_sound_is_heard_under_its_shots(studio: Studio) -> None:
     assert np.sqrt(np.mean(film[4 * 48_000 : 5 * 48_000] ** 2)) > 1e-3
 
 
+def test_what_the_model_says_is_captioned(studio: Studio) -> None:
+    (captions,) = studio.made.deliveries[0].captions
+    text = captions.read_text(encoding="utf-8")
+    assert "It never went out." in text
+    # The line is asked for 1.5 s into a shot that begins at 2.5 s.
+    assert "00:00:04,000 -->" in text
+
+
 def test_the_extension_begins_after_the_take_it_goes_on_from(studio: Studio) -> None:
     job = studio.made.plan.job("sc020/sh0030")
     parent = studio.made.plan.job("sc020/sh0020")

@@ -120,6 +120,29 @@ def test_native_sound_is_not_sung_over(tmp_path: Path) -> None:
     assert [job.shot for job in of(plan, "ambience")] == ["a/s2", "b/s4"]
 
 
+def test_lines_in_the_take_s_own_sound_are_known_for_captions(tmp_path: Path) -> None:
+    plan = plan_of(film_in(tmp_path), native={"a/s2"})
+    assert [(line.shot, line.spoken.speaker) for line in plan.native_lines] == [
+        ("a/s2", "Mara"),
+        ("a/s2", "Tom"),
+    ]
+    assert [line.start_sample / SAMPLE_RATE for line in plan.native_lines] == [2.5, 4.0]
+    assert all(0 < line.num_samples < 2 * SAMPLE_RATE for line in plan.native_lines)
+    assert plan.native == plan.speaking == {"a/s2"}
+    silent = plan_of(film_in(tmp_path), native={"a/s1"})
+    assert (silent.native, silent.speaking) == ({"a/s1"}, frozenset())
+
+
+def test_a_dubbed_shot_does_not_keep_the_speech_of_its_take(tmp_path: Path) -> None:
+    plan = plan_of(film_in(tmp_path), lang="fr", native={"a/s1", "a/s2"})
+    assert plan.native == {"a/s1"}
+    assert [job.shot for job in of(plan, "line")][:2] == ["a/s2", "a/s2"]
+    assert any(
+        loss.shot == "a/s2" and "the take's own sound is left out" in loss.reason
+        for loss in plan.losses
+    )
+
+
 def test_another_language_speaks_its_own_text_or_says_that_it_cannot(tmp_path: Path) -> None:
     plan = plan_of(film_in(tmp_path), lang="fr")
     spoken = [job.spoken for job in of(plan, "line") if job.spoken]
