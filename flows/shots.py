@@ -192,7 +192,7 @@ def _failures(
     needed = {job.key for job in plan.jobs if plan.picked.get(job.shot_id) == job.take}
     said = [f"failed: {error}" for error in outcome.failed.values()]
     said += [
-        f"left out: {shots[key]} goes on from {shots[need]}"
+        f"left out: {shots[key]} needs {shots[need]}"
         for key, need in outcome.left_out.items()
         if key in shots
     ]
