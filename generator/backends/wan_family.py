@@ -156,6 +156,8 @@ class WanFamily:
         self, denoiser: _Denoiser, request: RenderRequest, encoded: Tensors, tools: RenderTools
     ) -> Tensors:
         """`video`, `(1, channels, frames, h, w)`; its first frames may be an earlier take's."""
+        import torch
+
         pipeline = pipeline_of(request)
         sampling = sampling_of(self.wan, request, pipeline)
         pipe = denoiser.pipes["image" if pipeline == "first_last" else pipeline]
@@ -164,7 +166,7 @@ class WanFamily:
         rule = ANIMATE_RULE if pipeline == "animate" else self.wan.frame_rule
         total = call_frames(request, rule)
         options = _sampling_options(pipe, sampling, request, encoded, denoiser)
-        with _inference(), ExitStack() as stack:
+        with torch.no_grad(), ExitStack() as stack:
             for expert in denoiser.experts:
                 stack.enter_context(
                     step_cache(
@@ -308,7 +310,7 @@ def _embedded(encoder: _Encoder, text: str) -> Any:
         return_tensors="pt",
     )
     mask = tokens.attention_mask.to(encoder.device)
-    with _inference():
+    with torch.no_grad():
         hidden = encoder.model(tokens.input_ids.to(encoder.device), mask).last_hidden_state
         return torch.where(mask[..., None] > 0, hidden, hidden.new_zeros(())).cpu()
 
@@ -354,9 +356,3 @@ def _sampling_options(
     if pipe.config.get("boundary_ratio") is not None:
         options["guidance_scale_2"] = sampling.low_noise_guidance
     return options
-
-
-def _inference() -> Any:
-    import torch
-
-    return torch.inference_mode()

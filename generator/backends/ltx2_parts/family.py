@@ -137,7 +137,8 @@ class LTX2Family:
         return {"video": video.cpu(), "audio": audio.cpu()}
 
     def load_decoder(self, placing: Placing) -> _Decoder:
-        """The VAEs and the vocoder."""
+        """The VAEs, and the vocoder in float32 whatever the rest is in: rounding adds up over its
+        hundred convolutions in a row, and Lightricks' own `VocoderWithBWE` runs it so too."""
         from diffusers import LTX2Pipeline
 
         without = ("text_encoder", "tokenizer", "connectors", "transformer", "scheduler")
@@ -148,8 +149,9 @@ class LTX2Family:
                 f"{pipe.vocoder.config.output_sampling_rate}",
                 todo="use LTX-2.3 or 2.5",
             )
-        for module in (steady_decoder(pipe.vae), pipe.audio_vae, pipe.vocoder):
+        for module in (steady_decoder(pipe.vae), pipe.audio_vae):
             place(module, placing, levers=False)
+        place(pipe.vocoder, replace(placing, dtype="float32"), levers=False)
         return _Decoder(pipe.vae, pipe.audio_vae, pipe.vocoder, placing.device)
 
     def decode(
@@ -170,8 +172,8 @@ class LTX2Family:
         audio_vae, vocoder = decoder.audio_vae, decoder.vocoder
         with torch.no_grad():
             mels = latents["audio"].to(decoder.device, audio_vae.dtype)
-            waves = vocoder(audio_vae.decode(mels, return_dict=False)[0])
-        made = np.clip(waves[0].float().cpu().numpy(), -1.0, 1.0)
+            waves = vocoder(audio_vae.decode(mels, return_dict=False)[0].float())
+        made = np.clip(waves[0].cpu().numpy(), -1.0, 1.0)
         start = samples_at(tail_length(request), request.fps)
         length = samples_at(request.num_frames, request.fps)
         return _as_long_as(made[:, start : start + length], length)
@@ -191,7 +193,7 @@ class LTX2Family:
         try:
             pipe = pipeline.from_pretrained(
                 self.sources.main,
-                dtype=getattr(torch, placing.dtype),
+                dtype={"vocoder": torch.float32, "default": getattr(torch, placing.dtype)},
                 local_files_only=True,
                 **left_out,
             )

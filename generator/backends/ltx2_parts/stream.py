@@ -66,14 +66,16 @@ def stream_decode(vae: Any, latents: Any, device: str = "") -> Iterator[Any]:
 
     stages = _stages_of(vae.decoder)
     num_latents = latents.shape[2]
-    with torch.no_grad():
-        for start in range(0, num_latents, _LATENTS_AT_ONCE):
-            piece = latents[:, :, start : start + _LATENTS_AT_ONCE].to(
-                device or vae.device, vae.dtype
-            )
-            last = start + _LATENTS_AT_ONCE >= num_latents
-            for frames in _through(stages, piece, last):
-                yield _unpatched(frames, vae.decoder.patch_size, vae.decoder.patch_size_t)
+    for start in range(0, num_latents, _LATENTS_AT_ONCE):
+        piece = latents[:, :, start : start + _LATENTS_AT_ONCE].to(device or vae.device, vae.dtype)
+        made = _through(stages, piece, start + _LATENTS_AT_ONCE >= num_latents)
+        while True:
+            # Entered for each chunk: a generator must not keep gradients off while it waits.
+            with torch.no_grad():
+                frames = next(made, None)
+            if frames is None:
+                break
+            yield _unpatched(frames, vae.decoder.patch_size, vae.decoder.patch_size_t)
 
 
 class _Stage(Protocol):

@@ -446,6 +446,24 @@ def test_full_checkpoints_are_guided_and_read_a_negative(models: Path, ltx2: LTX
     assert distilled.request.negative == ""
 
 
+def test_half_precision_speaks_through_an_exact_vocoder(
+    models: Path, pictures: dict[str, Path]
+) -> None:
+    ref = Reference("image", "character", next(iter(pictures)), "Mara")
+    keys = (KeyPicture(0, list(pictures)[1]), KeyPicture(5, list(pictures)[2]))
+    request = asked(9, references=(ref,), key_pictures=keys)
+    in_bf16 = backend(models, "upsampler", "ingredients", precision="bf16")
+    frames, sound = made(in_bf16, request, RenderTools(pictures))
+    assert frames.std() > 0
+    assert sound is not None
+    assert np.isfinite(sound).all()
+    family = Phases(models, "2.5").family
+    decoder = family.load_decoder(Placing(dtype="bfloat16"))
+    assert {one.dtype for one in decoder.vocoder.parameters()} == {torch.float32}
+    assert decoder.vae.dtype == decoder.audio_vae.dtype == torch.bfloat16
+
+
+
 @pytest.mark.parametrize("offload", ["group", "sequential"])
 def test_weights_that_come_as_needed_make_the_same_take(
     models: Path, ltx2: LTX2, pictures: dict[str, Path], offload: str

@@ -73,6 +73,12 @@ def test_threads_do_not_change_a_bit() -> None:
         torch.set_num_threads(1)
 
 
+def test_whoever_waits_for_frames_keeps_their_gradients() -> None:
+    for chunk in stream_decode(steady_decoder(tiny_vae()), noise(3)):
+        assert torch.is_grad_enabled()
+        assert not chunk.requires_grad
+
+
 def test_a_decoder_that_draws_noise_is_refused() -> None:
     from diffusers import AutoencoderKLLTX2Video
 

@@ -359,6 +359,19 @@ def test_offloaded_weights_make_the_same_take(tiny: TinyWan, settings: dict[str,
     assert np.array_equal(away, taken(backend(tiny, "vace"), shot(options=(("pipeline", "vace"),))))
 
 
+@pytest.mark.parametrize("settings", [{"offload": "group"}, {"offload": "sequential"}])
+def test_offloaded_weights_wear_adapters_take_after_take(
+    tiny: TinyWan, settings: dict[str, str]
+) -> None:
+    tools = RenderTools({sha(tiny.lora): tiny.lora})
+    away = backend(tiny, "lightning", **settings)
+    for options in ((("steps", 2),), ()):
+        request = shot(5, loras=(LoraWeight(sha(tiny.lora), 1.0, "mara"),), options=options)
+        first, again = (taken(away, request, tools) for _ in range(2))
+        assert np.array_equal(first, again)
+        assert np.array_equal(first, taken(backend(tiny, "lightning"), request, tools))
+
+
 def test_a_step_cache_leaves_out_work_and_nothing_behind(tiny: TinyWan) -> None:
     wan = backend(tiny, step_cache="pyramid")
     request = shot(options=(("steps", 8),))
