@@ -463,7 +463,6 @@ def test_half_precision_speaks_through_an_exact_vocoder(
     assert decoder.vae.dtype == decoder.audio_vae.dtype == torch.bfloat16
 
 
-
 @pytest.mark.parametrize("offload", ["group", "sequential"])
 def test_weights_that_come_as_needed_make_the_same_take(
     models: Path, ltx2: LTX2, pictures: dict[str, Path], offload: str
