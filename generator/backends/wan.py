@@ -40,7 +40,7 @@ from generator.backends.wan_snap import WEIGHTS, overlap_of, parts_of, snap_requ
 from generator.local.driver import LocalRenderer
 from generator.local.levers import LeverSupport
 from generator.local.readiness import Readiness
-from generator.local.settings import LocalSettings, ModelSettings
+from generator.local.settings import PROFILES, LocalSettings, ModelSettings
 from generator.local.sources import Need
 from generator.segments import Segment, render_in_segments, segments_of
 from media.errors import RefusalError
@@ -101,11 +101,14 @@ class WanBackend:
                 f"models.wan.parts.{unused[0]}: Wan {self._wan.variant} does not use it "
                 f"(known for all variants: {known}); take it out of models.toml"
             )
-        if self._renderer.model.step_cache and self._parts & {"lightning", "lightning_i2v"}:
-            return (
-                f"step_cache {self._renderer.model.step_cache}: with the few-step adapter there is "
-                "no step to spare; take one of the two out of models.toml"
-            )
+        few_steps = self._parts & {"lightning", "lightning_i2v"}
+        for profile in PROFILES:
+            cache = self._renderer.model.for_profile(profile).step_cache
+            if cache and few_steps:
+                return (
+                    f"step_cache {cache}: with the few-step adapter there is no step to spare; "
+                    "take one of the two out of models.toml"
+                )
         return ""
 
     def snap(self, request: RenderRequest) -> Snapped:

@@ -17,7 +17,7 @@ from generator.local.levers import LeverSupport
 from generator.local.making import SetUp, TakeMaking
 from generator.local.pool import ModelPool, PartName, shared_pool
 from generator.local.readiness import Needs, Readiness
-from generator.local.settings import LocalSettings, ModelSettings
+from generator.local.settings import LocalSettings, ModelSettings, Profile
 from generator.local.sources import Need, find_sources
 from media.errors import CancelledError, RefusalError
 
@@ -50,8 +50,8 @@ class LocalRenderer:
         self._ready = Readiness(backend_id, licence, needs, levers, settings)
         self._code_revision, self._make_family = code_revision, make_family
         self._rule, self._overlap_frames, self._pool = rule, overlap_frames, pool
-        self._learned: dict[tuple[PartName, str], tuple[int, Rung]] = {}
-        self._last: SetUp | None = None
+        self._learned: dict[Profile, dict[tuple[PartName, str], tuple[int, Rung]]] = {}
+        self._last: dict[Profile, SetUp] = {}
 
     @property
     def model(self) -> ModelSettings:
@@ -72,8 +72,8 @@ class LocalRenderer:
         """Encode the prompts of many takes with one load of the encoder, and free it."""
         if tools.cache is None or not requests:
             return
-        set_up = self._set_up()
         for request in requests:
+            set_up = self._set_up(request.profile)
             TakeMaking(set_up, request, tools).encoded()
         set_up.pool.drop(set_up.model_id, "encoder")
 
@@ -93,7 +93,7 @@ class LocalRenderer:
         """A take, or a segment of one, that the model makes in one call."""
         if tools.should_stop():
             raise CancelledError("cancelled before the take was begun")
-        take = TakeMaking(self._set_up(), request, tools)
+        take = TakeMaking(self._set_up(request.profile), request, tools)
         latents = take.latents()
         take.notes.versions.update(_versions(take.set_up.placing))
         return Rendered(
@@ -111,17 +111,17 @@ class LocalRenderer:
             timings=take.notes.timings,
         )
 
-    def _set_up(self) -> SetUp:
+    def _set_up(self, profile: Profile) -> SetUp:
         """The model as it is configured now: the same object while nothing has changed."""
         unready = self.unready
         if unready:
             raise RefusalError(f"{self._ready.backend_id} {unready}")
-        model = self.model
+        model = self.model.for_profile(profile)
         device = pick_device(self._ready.settings.device)
         sources = find_sources(model, self._ready.model_needs)
         model_id = f"{self._ready.backend_id}@{self.revision}"
         placing = _placing(model, device)
-        last = self._last
+        last = self._last.get(profile)
         if (
             last is None
             or (last.model_id, last.placing, last.model) != (model_id, placing, model)
@@ -129,8 +129,10 @@ class LocalRenderer:
         ):
             family = self._make_family(sources, model)
             pool = self._pool or shared_pool(device)
-            last = SetUp(model_id, family, sources, model, placing, pool, self._learned)
-            self._last = last
+            learned = self._learned.setdefault(profile, {})
+            last = self._last[profile] = SetUp(
+                model_id, family, sources, model, placing, pool, learned
+            )
         return last
 
 

@@ -84,7 +84,8 @@ class TakeMaking:
         request, family = self.request, self.family
         more = family.encoded_from(request) if isinstance(family, EncodesMore) else ()
         words = (request.prompt, request.negative, tuple(more))
-        key = content_digest("prompt", self.set_up.model_id, *words)
+        precision = self.set_up.model.precision
+        key = content_digest("prompt", self.set_up.model_id, precision, *words)
 
         def encode(part: Part) -> Tensors:
             with self._computing("encode_s"):

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from generator.backends.base import Licence
 from generator.keys import content_digest
 from generator.local.levers import LeverSupport, lever_refusal
-from generator.local.settings import LocalSettings, ModelSettings, local_settings
+from generator.local.settings import PROFILES, LocalSettings, ModelSettings, local_settings
 from generator.local.sources import Need, identity_of, what_is_missing
 
 __all__ = ["Needs", "Readiness", "licence_refusal"]
@@ -56,7 +56,7 @@ class Readiness:
             self._remembered("packages", _lacking_packages)
             or licence_refusal(self.licence, self.settings.acknowledged)
             or self._remembered("files", lambda: what_is_missing(self.model, self.model_needs))
-            or lever_refusal(self.model, self.levers)
+            or self._refused_lever()
         )
 
     @property
@@ -64,10 +64,21 @@ class Readiness:
         """The weights and the settings that change pixels, as one word of every take's key."""
         model = self.model
         identity = self._remembered("weights", lambda: identity_of(model, self.model_needs))
-        settings = (model.variant, model.precision, model.attention, model.step_cache)
+        made_with = {profile: _seen_levers(model.for_profile(profile)) for profile in PROFILES}
+        settings: tuple[str, ...] = (model.variant, *_seen_levers(model))
+        if len({*made_with.values(), settings[1:]}) > 1:
+            settings += tuple(str(made_with[profile]) for profile in PROFILES)
         if settings == ("", "auto", "", ""):
             return identity
         return f"{identity}.{content_digest(*settings)[:8]}"
+
+    def _refused_lever(self) -> str:
+        for profile in PROFILES:
+            refused = lever_refusal(self.model.for_profile(profile), self.levers)
+            if refused:
+                own = profile in self.model.profiles
+                return f"profiles.{profile}: {refused}" if own else refused
+        return ""
 
     def _remembered(self, what: str, ask: Callable[[], str]) -> str:
         """What the disk says, asked at most once a second: a plan asks for every shot."""
@@ -76,6 +87,11 @@ class Readiness:
         if asked is None or asked[1] != model or now - asked[0] > _REMEMBERED_S:
             asked = self._asked[what] = (now, model, ask())
         return asked[2]
+
+
+def _seen_levers(model: ModelSettings) -> tuple[str, str, str]:
+    """Those that change pixels."""
+    return (model.precision, model.attention, model.step_cache)
 
 
 def _lacking_packages() -> str:

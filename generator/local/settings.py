@@ -10,6 +10,9 @@
     precision = "auto"                # auto | bf16 | fp8 | int8
     offload = "auto"                  # auto | none | group | sequential
 
+    [models.ltx2.profiles.draft]      # levers that differ for takes of a profile
+    precision = "fp8"
+
     [models.ltx2.parts.ingredients]   # further weights that the backend knows by name
     source = "/models/ltx2-ingredients"
 
@@ -34,7 +37,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from media.errors import UsageError
 
-__all__ = ["LocalSettings", "ModelSettings", "PartSettings", "local_settings", "models_file"]
+__all__ = [
+    "PROFILES",
+    "LeverSettings",
+    "LocalSettings",
+    "ModelSettings",
+    "PartSettings",
+    "Profile",
+    "local_settings",
+    "models_file",
+]
 
 _MAX_BYTES = 1_000_000
 
@@ -52,13 +64,28 @@ class PartSettings(_Table):
     """The file inside a folder or hub id that holds several."""
 
 
+Precision = Literal["auto", "bf16", "fp32", "fp8", "int8"]
+Profile = Literal["draft", "standard", "fine"]
+
+PROFILES: tuple[Profile, ...] = ("draft", "standard", "fine")
+
+
+class LeverSettings(_Table):
+    """Levers of one profile, where they differ from the model's."""
+
+    precision: Precision | None = None
+    attention: str | None = None
+    compile: bool | None = None
+    step_cache: str | None = None
+
+
 class ModelSettings(_Table):
     """One backend's model on this machine."""
 
     source: str = ""
     revision: str = ""
     variant: str = ""
-    precision: Literal["auto", "bf16", "fp32", "fp8", "int8"] = "auto"
+    precision: Precision = "auto"
     offload: Literal["auto", "none", "group", "sequential"] = "auto"
     attention: str = ""
     """A diffusers attention backend; empty: the pipeline's own."""
@@ -67,6 +94,8 @@ class ModelSettings(_Table):
     """A step cache such as `taylorseer`; empty: none."""
     download: bool = False
     parts: Mapping[str, PartSettings] = Field(default_factory=dict)
+    profiles: Mapping[Profile, LeverSettings] = Field(default_factory=dict)
+    """Levers that takes of a profile are made with instead."""
     url: str = ""
     """Of a local server, for backends that call one."""
     dialect: str = ""
@@ -74,6 +103,13 @@ class ModelSettings(_Table):
     """What that server calls the model."""
     key_env: str = ""
     """Environment variable that holds the server's key; the key itself is never in a file."""
+
+    def for_profile(self, profile: Profile) -> ModelSettings:
+        """The settings that takes of a profile are made with."""
+        levers = self.profiles.get(profile)
+        return (
+            self if levers is None else self.model_copy(update=levers.model_dump(exclude_none=True))
+        )
 
 
 class LocalSettings(_Table):

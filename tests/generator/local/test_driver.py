@@ -98,6 +98,19 @@ def test_models_stay_warm_between_takes(folder: Path, tools: RenderTools) -> Non
     assert [family.calls[f"load_{part}"] for part in ("encoder", "denoiser", "decoder")] == [1] * 3
 
 
+def test_levers_follow_the_profile(folder: Path, tools: RenderTools) -> None:
+    profiles = {"draft": {"precision": "bf16"}}
+    renderer, family, _ = tiny_renderer(folder, precision="fp32", profiles=profiles)
+    dtypes = {}
+    for profile in ("draft", "standard", "draft"):
+        rendered = renderer.render(tiny_request(profile=profile), tools)
+        frames_of(rendered)
+        dtypes[profile] = rendered.versions["dtype"]
+    assert dtypes == {"draft": "bfloat16", "standard": "float32"}
+    # A prompt is read in the precision that its take is made in.
+    assert (family.calls["encode"], family.calls["denoise"]) == (2, 2)
+
+
 @pytest.mark.parametrize("part", ["encoder", "denoiser", "decoder"])
 def test_out_of_memory_goes_one_rung_down_and_says_so(
     folder: Path, tools: RenderTools, part: str

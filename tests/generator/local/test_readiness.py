@@ -66,7 +66,9 @@ def test_a_licence_says_its_cap() -> None:
 
 
 def test_a_lever_is_refused(folder: Path) -> None:
-    assert "compile: " in ready_with(folder, compile=True).unready
+    assert ready_with(folder, compile=True).unready.startswith("compile: ")
+    draft = ready_with(folder, profiles={"draft": {"compile": True}})
+    assert draft.unready.startswith("profiles.draft: compile: ")
 
 
 def test_the_extra_must_be_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,9 +94,12 @@ def test_settings_that_change_pixels_are_another_model(folder: Path) -> None:
         {"precision": "fp8"},
         {"attention": "sage"},
         {"step_cache": "pyramid"},
+        {"profiles": {"draft": {"step_cache": "pyramid"}}},
+        {"profiles": {"fine": {"step_cache": "pyramid"}}},
     ]
     assert len({ready_with(folder, **one).weights for one in asked}) == len(asked)
     same = [{}, {"offload": "group"}, {"compile": True}, {"download": True}]
+    same += [{"profiles": {"draft": {"compile": True}}}, {"profiles": {"fine": {}}}]
     assert len({ready_with(folder, **one).weights for one in same}) == 1
 
 
