@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -271,6 +271,8 @@ def main() -> None:
         code = end.code
     if "prefect" in sys.modules:
         _leave_prefect(code)
+    if code == _CANCELLED:
+        _end_now(code)
     sys.exit(code)
 
 
@@ -285,10 +287,17 @@ def _leave_prefect(code: int | str | None) -> None:
         highlight=False,
         soft_wrap=True,
     )
+    _end_now(code)
+
+
+def _end_now(code: int | str | None) -> NoReturn:
+    """End without waiting for threads: one that is inside torch when Python ends aborts it."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code if isinstance(code, int) else int(code is not None))
 
+
+_CANCELLED = 130
 
 _out = Console()
 _err = Console(stderr=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -317,3 +318,22 @@ def test_ctrl_c_ends_in_order_and_the_next_run_goes_on(
     again = json.loads(command("produce", path, "--json", home=tmp_path).stdout)[0]
     assert again["rendered"] + again["reused"] == 5
     assert again["reused"] >= 1
+
+
+def test_a_second_ctrl_c_waits_for_no_thread(tmp_path: Path) -> None:
+    code = (
+        "import sys, threading, time\n"
+        "import flows.cli as cli\n"
+        "threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "cli.app = lambda: sys.exit(130)\n"
+        "print('cancelled')\n"
+        "cli.main()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=quiet_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "cancelled\n", "")
