@@ -7,6 +7,7 @@ from importlib import import_module
 
 from generator.backends.base import Backend
 from generator.backends.retired import retired_note
+from generator.local.settings import local_settings, models_file
 from media.errors import UsageError
 from storyboards.fields import did_you_mean
 
@@ -24,6 +25,10 @@ _CLASSES: Mapping[str, str] = {
 }
 
 
+_SET_UP = tuple(name for name in _CLASSES if name not in ("animatic", "footage"))
+"""Those that the models file sets up."""
+
+
 class InstalledBackends(Mapping[str, Backend]):
     """Every backend of this installation by name, made when first asked for."""
 
@@ -34,6 +39,8 @@ class InstalledBackends(Mapping[str, Backend]):
         if id not in _CLASSES:
             raise KeyError(id)
         if id not in self._made:
+            if id in _SET_UP:
+                _require_known_models()
             module, name = _CLASSES[id].split(":")
             make: Callable[[], Backend] = getattr(import_module(module), name)
             self._made[id] = make()
@@ -65,3 +72,14 @@ def backend_named(id: str) -> Backend:
             or f'there is no backend "{id}" in this installation{did_you_mean(id, known)}',
             todo=f"use auto or one of: {', '.join(known)}",
         ) from None
+
+
+def _require_known_models() -> None:
+    """UsageError for a model in the models file that nothing here would read."""
+    known = [*_SET_UP, "spandrel"]
+    for name in local_settings().models:
+        if name not in known:
+            raise UsageError(
+                f"models.{name}: expected one of {', '.join(known)}{did_you_mean(name, known)}",
+                where=str(models_file()),
+            )

@@ -11,11 +11,22 @@ from typing import Any, Literal
 from generator.local.family import Placing
 from generator.local.settings import ModelSettings
 from media.errors import RenderError
+from storyboards.fields import did_you_mean
 
-__all__ = ["STEP_CACHES", "LeverSupport", "lever_refusal", "place", "step_cache"]
+__all__ = ["ATTENTIONS", "STEP_CACHES", "LeverSupport", "lever_refusal", "place", "step_cache"]
 
 STEP_CACHES = ("firstblock", "magcache", "pyramid", "taylorseer")
 
+ATTENTIONS = (
+    *("native", "flex", "flash", "flash_hub", "flash_varlen", "flash_varlen_hub", "flash_4_hub"),
+    *("_flash_3", "_flash_varlen_3", "_flash_3_hub", "_flash_3_varlen_hub", "aiter_fa2_hub"),
+    *("sage", "sage_hub", "sage_blackwell_hub", "sage_varlen", "xformers"),
+    *("_native_cudnn", "_native_efficient", "_native_flash", "_native_math"),
+    *("_native_npu", "_native_xla"),
+    *("_sage_qk_int8_pv_fp8_cuda", "_sage_qk_int8_pv_fp8_cuda_sm90"),
+    *("_sage_qk_int8_pv_fp16_cuda", "_sage_qk_int8_pv_fp16_triton"),
+)
+"""Diffusers' AttentionBackendName, written out: a plan does not load diffusers."""
 
 _ATTENTION_PACKAGES = {
     "flash": "flash_attn",
@@ -51,6 +62,9 @@ def lever_refusal(model: ModelSettings, support: LeverSupport) -> str:
     if model.attention and not support.attention:
         reason = support.why_not("attention", "this model has an attention of its own")
         return f"attention {model.attention}: {reason}"
+    if model.attention and model.attention not in ATTENTIONS:
+        hint = did_you_mean(model.attention, list(ATTENTIONS))
+        return f"attention: expected one of {', '.join(ATTENTIONS)}, got {model.attention!r}{hint}"
     package = _ATTENTION_PACKAGES.get(model.attention, "")
     if package and find_spec(package) is None:
         return f"attention {model.attention}: needs the package {package}, which is not installed"

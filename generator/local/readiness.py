@@ -55,7 +55,7 @@ class Readiness:
         return (
             self._remembered("packages", _lacking_packages)
             or licence_refusal(self.licence, self.settings.acknowledged)
-            or self._remembered("files", lambda: what_is_missing(self.model, self.model_needs))
+            or self._remembered("files", self._lacking_files)
             or self._refused_lever()
         )
 
@@ -71,6 +71,14 @@ class Readiness:
         if settings == ("", "auto", "", ""):
             return identity
         return f"{identity}.{content_digest(*settings)[:8]}"
+
+    def _lacking_files(self) -> str:
+        lacking = what_is_missing(self.model, self.model_needs)
+        if not lacking or self.model.source:
+            return lacking
+        return (
+            f"{lacking}, then name its folder as source of [models.{self.backend_id}] in the file"
+        )
 
     def _refused_lever(self) -> str:
         for profile in PROFILES:

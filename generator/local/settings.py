@@ -27,15 +27,17 @@ in the local hub cache only, unless `download = true`.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from media.errors import UsageError
+from storyboards.fields import did_you_mean
 
 __all__ = [
     "PROFILES",
@@ -112,10 +114,16 @@ class ModelSettings(_Table):
         )
 
 
+def _a_device(name: str) -> str:
+    if name and not re.fullmatch(r"cpu|mps|cuda(:\d{1,3})?", name):
+        raise ValueError('expected "cpu", "mps", "cuda" or a GPU by number such as "cuda:0"')
+    return name
+
+
 class LocalSettings(_Table):
     """The machine's models file."""
 
-    device: str = ""
+    device: Annotated[str, AfterValidator(_a_device)] = ""
     acknowledged: Annotated[tuple[str, ...], Field(max_length=64)] = ()
     models: Mapping[str, ModelSettings] = Field(default_factory=dict)
 
@@ -152,7 +160,20 @@ def _read(path: Path, _mtime_ns: int, num_bytes: int) -> LocalSettings:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"cannot read the models file: {error}", where=str(path)) from error
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(step) for step in first["loc"])
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise UsageError(f"{name}: {first['msg'].lower()}{more}", where=str(path)) from error
+        raise UsageError(f"{_said_of(error)}{more}", where=str(path)) from error
+
+
+def _said_of(error: ValidationError) -> str:
+    """The first mistake: which setting, what was expected, what was got."""
+    first = error.errors()[0]
+    *table, key = (str(step) for step in first["loc"] if step != "[key]")
+    name = ".".join((*table, key))
+    if first["type"] != "extra_forbidden":
+        expected = first["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+        return f"{name}: {expected}, got {first['input']!r}"
+    kind: type[_Table] = LocalSettings if not table else ModelSettings
+    if len(table) > 2:
+        kind = LeverSettings if table[2] == "profiles" else PartSettings
+    known = list(kind.model_fields)
+    return f"{name}: unknown setting, expected one of {', '.join(known)}{did_you_mean(key, known)}"

@@ -19,6 +19,7 @@ from pathlib import Path
 from generator.local.family import Sources
 from generator.local.settings import ModelSettings, PartSettings
 from media.errors import RefusalError, RenderError
+from storyboards.fields import did_you_mean
 
 __all__ = ["Need", "find_sources", "identity_of", "what_is_missing"]
 
@@ -57,7 +58,7 @@ def what_is_missing(model: ModelSettings, needs: Sequence[Need]) -> str:
     With `download = true` a pinned hub id counts as met, since it can be fetched.
     """
     problems = (_problem(model, need) for need in needs)
-    return next((problem for problem in problems if problem), "")
+    return next((problem for problem in problems if problem), "") or _unused_part(model, needs)
 
 
 def find_sources(model: ModelSettings, needs: Sequence[Need]) -> Sources:
@@ -142,6 +143,16 @@ def _problem(model: ModelSettings, need: Need) -> str:
         )
     absent = _absent(folder, setting, need)
     return _missing(need, f"lacks {', '.join(absent)} in {folder}") if absent else ""
+
+
+def _unused_part(model: ModelSettings, needs: Sequence[Need]) -> str:
+    """That a part is named which the model would not read, or nothing."""
+    used = [need.name for need in needs if need.name != MAIN]
+    unused = next((name for name in model.parts if name not in used), "")
+    if not unused:
+        return ""
+    hint = did_you_mean(unused, used)
+    return f"part {unused}: expected one of {', '.join(used) or 'none'} with this model{hint}"
 
 
 def _missing(need: Need, problem: str) -> str:

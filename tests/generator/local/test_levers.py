@@ -8,7 +8,7 @@ import pytest
 
 from generator.local import levers
 from generator.local.family import Placing
-from generator.local.levers import LeverSupport, lever_refusal, place, step_cache
+from generator.local.levers import ATTENTIONS, LeverSupport, lever_refusal, place, step_cache
 from generator.local.settings import ModelSettings
 from media.errors import RenderError
 from tests.generator.local.test_adapters import output_of, tiny_transformer
@@ -172,3 +172,15 @@ def test_some_levers_need_their_package(
     assert f"{package}, which is not installed" in lever_refusal(model, LeverSupport())
     monkeypatch.setattr(levers, "find_spec", lambda name: object())
     assert lever_refusal(model, LeverSupport()) == ""
+
+
+def test_attentions_are_those_of_diffusers() -> None:
+    from diffusers.models.attention_dispatch import AttentionBackendName
+
+    assert set(ATTENTIONS) == {name.value for name in AttentionBackendName}
+
+
+def test_an_unknown_attention_is_refused_before_anything_is_loaded() -> None:
+    said = lever_refusal(ModelSettings(attention="xformer"), LeverSupport())
+    assert said.startswith("attention: expected one of native, ")
+    assert said.endswith("got 'xformer', did you mean \"xformers\"?")

@@ -66,10 +66,23 @@ def test_where_the_file_is(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("device = ", "cannot read the models file"),
-        ("[models.ltx2]\nsauce = 'x'", "models.ltx2.sauce: extra inputs are not permitted"),
-        ("[models.ltx2]\nprecision = 'fp4'", "models.ltx2.precision: input should be 'auto'"),
+        ("devise = 'cpu'", "devise: unknown setting, expected one of device, acknowledged, models"),
+        (
+            "[models.ltx2]\nsorce = 'x'",
+            "models.ltx2.sorce: unknown setting, expected one of source",
+        ),
+        ("[models.ltx2]\nsorce = 'x'", 'did you mean "source"?'),
+        (
+            "[models.ltx2.parts.a]\nsource = 'x'\nvariant = 'y'",
+            "one of source, revision, weight_name",
+        ),
+        ("[models.wan.profiles.draft]\nspeed = 2", "expected one of precision, attention, compile"),
+        ("[models.wan.profiles.quick]\ncompile = true", "expected 'draft', 'standard' or 'fine'"),
+        ("[models.ltx2]\nprecision = 'fp4'", "models.ltx2.precision: expected 'auto', 'bf16'"),
+        ("[models.ltx2]\nprecision = 'fp4'", "got 'fp4'"),
         ("[models.ltx2]\nkey_env = 3\nurl = 4", "(and 1 more)"),
-        ("device = 3", "device: input should be a valid string"),
+        ("device = 3", "device: expected a valid string, got 3"),
+        ("device = 'gpu'", 'device: expected "cpu", "mps", "cuda" or a GPU by number'),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -131,6 +131,7 @@ def test_the_machines_file_is_read_anew_when_it_changes(
         "tiny", "1", Licence("tiny-1.0"), NEEDS, lambda *_: TinyFamily(Sources(""))
     )
     assert "not in the models file" in renderer.unready
+    assert renderer.unready.endswith("then name its folder as source of [models.tiny] in the file")
     models.write_text(f'[models.tiny]\nsource = "{folder}"\n')
     assert local_settings().models
     assert renderer.unready == ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from generator.local.settings import ModelSettings
+from generator.local.settings import ModelSettings, PartSettings
 from generator.local.sources import Need, find_sources, identity_of, what_is_missing
 from media.errors import RefusalError, RenderError
 
@@ -201,3 +201,10 @@ def test_asking_again_reads_no_file(folder: Path, monkeypatch: pytest.MonkeyPatc
     before = identity_of(model_at(folder), NEEDS)
     monkeypatch.setattr(Path, "open", lambda *_, **__: pytest.fail("read again"))
     assert identity_of(model_at(folder), NEEDS) == before
+
+
+def test_a_part_that_the_model_would_not_read_is_refused(folder: Path) -> None:
+    parts = {"shet": PartSettings(source=str(folder))}
+    assert what_is_missing(model_at(folder, parts=parts), NEEDS) == (
+        'part shet: expected one of sheet with this model, did you mean "sheet"?'
+    )
