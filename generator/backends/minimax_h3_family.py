@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +55,12 @@ _CONFIGS = ("canvas_short_edge", "canvas_max_pixels", "reference_image_short_edg
 
 @dataclass(slots=True)
 class _Reader:
-    """The encoder: Qwen3-VL, and the VAEs once there are pictures to encode."""
+    """The encoder: Qwen3-VL, and the VAEs for pictures and voices."""
 
     text_encoder: Any
     tokenizer: Any
     eyes: Any
-    placing: Placing
-    vaes: dict[str, Any] = field(default_factory=dict)
+    vaes: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +96,8 @@ class MiniMaxH3Family:
         return (*seen, request.size, request.num_frames, start)
 
     def load_encoder(self, placing: Placing) -> _Reader:
-        """Qwen3-VL and its tokenizer."""
+        """Qwen3-VL, its tokenizer and both VAEs: loaded later, when pictures are to be encoded,
+        they would be loaded while other takes compute."""
         from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
         from generator.backends.minimax_h3_eyes import load_eyes
@@ -107,7 +107,9 @@ class MiniMaxH3Family:
             self._folder("text_encoder"), dtype=_dtype(placing)
         )
         place(encoder, placing, levers=False)
-        return _Reader(encoder, tokenizer, load_eyes(self._folder("processor"), tokenizer), placing)
+        eyes = load_eyes(self._folder("processor"), tokenizer)
+        vaes = {name: self._vae(name, placing) for name in ("vae", "audio_vae")}
+        return _Reader(encoder, tokenizer, eyes, vaes)
 
     def encode(self, encoder: _Reader, request: RenderRequest) -> Tensors:
         """Of words alone; see `encode_files`."""
@@ -236,11 +238,8 @@ class MiniMaxH3Family:
         return pipe
 
     def _reading(self, reader: _Reader, workflow: str) -> dict[str, Any]:
-        """The components of an encoding pipeline; a VAE is loaded with the first picture."""
+        """The components of an encoding pipeline."""
         needed = {"t2va": (), "fl2va": ("vae",), "ref2va": ("vae", "audio_vae")}[workflow]
-        for name in needed:
-            if name not in reader.vaes:
-                reader.vaes[name] = self._vae(name, reader.placing)
         return {
             "text_encoder": reader.text_encoder,
             "tokenizer": reader.tokenizer,

@@ -16,6 +16,7 @@ from local_takes import asked, continued, frames_and_sound, picture, sha, with_k
 
 from generator.backends.base import KeyPicture, ListedShot, Reference, RenderTools
 from generator.backends.minimax_h3 import MiniMaxH3
+from generator.backends.minimax_h3_family import MiniMaxH3Family
 from generator.backends.minimax_h3_words import h3_prompt
 from generator.local.family import Placing, Sources
 from generator.local.settings import LocalSettings, ModelSettings
@@ -416,3 +417,17 @@ def test_importing_it_loads_no_torch() -> None:
         "assert not {'torch', 'diffusers', 'cv2', 'av', 'scipy'} & set(sys.modules)"
     )
     assert run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_nothing_is_loaded_while_pictures_are_encoded(
+    backend: MiniMaxH3, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers.models.modeling_utils import ModelMixin
+
+    request, tools = with_key(small(), picture(tmp_path, "first", 90), 0)
+    request = backend.snap(request).request
+    family = MiniMaxH3Family(Sources(str(folder)), backend.capabilities.frame_rule)
+    reader = family.load_encoder(Placing())
+    # Loading changes torch for the whole process, in which another take may be decoded.
+    monkeypatch.setattr(ModelMixin, "from_pretrained", None)
+    assert "picture_0" in family.encode_files(reader, request, tools)
