@@ -235,8 +235,8 @@ def _plain_wan(folder: Path, request: RenderRequest, device: str) -> float:
     import torch
     from diffusers import WanPipeline
 
-    from generator.backends.wan_family import sampling_of
-    from generator.backends.wan_models import wan_of
+    from generator.backends.wan_parts.family import sampling_of
+    from generator.backends.wan_parts.models import wan_of
 
     model = MODELS["wan"]
     settings = LocalSettings.model_validate(

@@ -30,7 +30,7 @@ from generator.backends.base import (
     Snapped,
     Task,
 )
-from generator.backends.minimax_h3_family import FPS, SOUND_RATE, STEPS, MiniMaxH3Family
+from generator.backends.minimax_h3_parts.family import FPS, SOUND_RATE, STEPS, MiniMaxH3Family
 from generator.local.canvases import Canvas, fit_to_canvas
 from generator.local.choices import require_options, steps_of
 from generator.local.clips import call_frames, given_frames

@@ -24,9 +24,9 @@ from generator.backends.base import (
     RenderTools,
     Snapped,
 )
-from generator.backends.wan_family import WanFamily, sampling_of
-from generator.backends.wan_inputs import pipeline_of
-from generator.backends.wan_models import (
+from generator.backends.wan_parts.family import WanFamily, sampling_of
+from generator.backends.wan_parts.inputs import pipeline_of
+from generator.backends.wan_parts.models import (
     ANIMATE_RULE,
     LICENCE,
     PARTS,
@@ -36,7 +36,7 @@ from generator.backends.wan_models import (
     unknown_variant,
     wan_of,
 )
-from generator.backends.wan_snap import WEIGHTS, overlap_of, parts_of, snap_request
+from generator.backends.wan_parts.snap import WEIGHTS, overlap_of, parts_of, snap_request
 from generator.local.driver import LocalRenderer
 from generator.local.levers import LeverSupport
 from generator.local.readiness import Readiness

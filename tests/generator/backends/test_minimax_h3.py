@@ -16,8 +16,8 @@ from local_takes import asked, continued, frames_and_sound, picture, sha, with_k
 
 from generator.backends.base import KeyPicture, ListedShot, Reference, RenderTools
 from generator.backends.minimax_h3 import MiniMaxH3
-from generator.backends.minimax_h3_family import MiniMaxH3Family
-from generator.backends.minimax_h3_words import h3_prompt
+from generator.backends.minimax_h3_parts.family import MiniMaxH3Family
+from generator.backends.minimax_h3_parts.words import h3_prompt
 from generator.local.family import Placing, Sources
 from generator.local.settings import LocalSettings, ModelSettings
 from generator.prompts import write_shot_list

@@ -213,7 +213,7 @@ def test_the_tail_of_a_take_reaches_the_next(
 def test_a_tail_is_read_from_the_take_where_it_is_not_at_hand(
     tiny: TinyWan, tmp_path: Path
 ) -> None:
-    from generator.backends.wan_inputs import tail_of
+    from generator.backends.wan_parts.inputs import tail_of
     from media.video import MEZZANINE, write_video
 
     # At another rate and in another size: by time, not by number.
@@ -333,8 +333,8 @@ def test_few_step_adapters_reach_every_pipeline(
 
 
 def test_both_experts_work_each_at_its_noise(tiny: TinyWan) -> None:
-    from generator.backends.wan_family import WanFamily
-    from generator.backends.wan_models import wan_of
+    from generator.backends.wan_parts.family import WanFamily
+    from generator.backends.wan_parts.models import wan_of
     from generator.local.family import Placing, Sources
 
     family = WanFamily(Sources(str(tiny.text)), wan_of(None))
@@ -418,7 +418,7 @@ def test_poses_reach_the_take(tiny: TinyWan, tmp_path: Path) -> None:
 
 
 def test_poses_are_read_from_where_the_shot_starts(tiny: TinyWan, tmp_path: Path) -> None:
-    from generator.backends.wan_inputs import pose_clip
+    from generator.backends.wan_parts.inputs import pose_clip
 
     clip = poses(tmp_path, "walk", 0)
     request, tools = moved_by(clip, picture(tmp_path, "ada", 40))
@@ -451,8 +451,8 @@ def test_a_take_by_poses_goes_on_from_another(tiny: TinyWan, tmp_path: Path) -> 
 
 def embeds(tiny: TinyWan, request: RenderRequest) -> dict[str, Any]:
     """The request's words as a pipeline takes them."""
-    from generator.backends.wan_family import WanFamily
-    from generator.backends.wan_models import wan_of
+    from generator.backends.wan_parts.family import WanFamily
+    from generator.backends.wan_parts.models import wan_of
     from generator.local.family import Placing, Sources
 
     family = WanFamily(Sources(str(tiny.text)), wan_of(None))
@@ -532,7 +532,7 @@ def test_a_take_by_poses_is_what_the_pipeline_makes(tiny: TinyWan, tmp_path: Pat
     from diffusers import UniPCMultistepScheduler, WanAnimatePipeline
     from PIL import Image
 
-    from generator.backends.wan_inputs import pose_clip, reference_pictures
+    from generator.backends.wan_parts.inputs import pose_clip, reference_pictures
 
     wan = backend(tiny, "animate")
     request, tools = moved_by(poses(tmp_path, "walk", 0), picture(tmp_path, "ada", 40))

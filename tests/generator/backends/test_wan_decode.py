@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generator.backends.wan_decode import stream_frames
+from generator.backends.wan_parts.decode import stream_frames
 from tests.generator.local.tiny_wan import tiny_vae, tiny_wide_vae
 
 torch = pytest.importorskip("torch")

@@ -21,7 +21,7 @@ from generator.backends.base import (
     RenderRequest,
 )
 from generator.backends.wan import WanBackend
-from generator.backends.wan_models import DEFAULT_NEGATIVE, PARTS, needs_of, wan_of
+from generator.backends.wan_parts.models import DEFAULT_NEGATIVE, PARTS, needs_of, wan_of
 from generator.keys import request_key
 from generator.local.settings import LocalSettings, ModelSettings, PartSettings
 from media.errors import RefusalError

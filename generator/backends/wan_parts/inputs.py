@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from generator.backends.base import FrameRule, Frames, RenderRequest, RenderTools, TakeMedia
-from generator.backends.wan_models import Pipeline
+from generator.backends.wan_parts.models import Pipeline
 from generator.references import fitted, motion_clip
 from media.errors import RenderError
 from media.image import read_image

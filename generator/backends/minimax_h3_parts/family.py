@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from generator.backends.base import FrameRule, Frames, RenderRequest, RenderTools
-from generator.backends.minimax_h3_words import h3_prompt, workflow_of
+from generator.backends.minimax_h3_parts.words import h3_prompt, workflow_of
 from generator.local.choices import steps_of
 from generator.local.clips import (
     call_frames,
@@ -100,7 +100,7 @@ class MiniMaxH3Family:
         they would be loaded while other takes compute."""
         from transformers import AutoTokenizer, Qwen3VLForConditionalGeneration
 
-        from generator.backends.minimax_h3_eyes import load_eyes
+        from generator.backends.minimax_h3_parts.eyes import load_eyes
 
         tokenizer = AutoTokenizer.from_pretrained(self._folder("tokenizer"))
         encoder = Qwen3VLForConditionalGeneration.from_pretrained(
@@ -135,7 +135,7 @@ class MiniMaxH3Family:
             }
             asked |= _key_pictures(request, tools)
         elif workflow == "ref2va":
-            from generator.backends.minimax_h3_refs import reference_files
+            from generator.backends.minimax_h3_parts.refs import reference_files
 
             blocks = {
                 "references": before_encoder.MiniMaxH3Ref2VASetupStep(),
@@ -303,7 +303,7 @@ def _conditions(request: RenderRequest, encoded: Tensors, workflow: str) -> dict
         if len(anchors) != len(pictures):
             raise RenderError(f"expected {len(anchors)} key pictures, {len(pictures)} were encoded")
         return {"condition_latents": pictures, "keyframe_anchors": anchors}
-    from generator.backends.minimax_h3_refs import reference_kinds
+    from generator.backends.minimax_h3_parts.refs import reference_kinds
 
     return {
         "condition_latents": pictures,

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 
 from generator.backends.base import Frames, RenderRequest, RenderTools
-from generator.backends.wan_adapters import (
+from generator.backends.wan_parts.adapters import (
     FEW_STEPS_NAME,
     activate,
     few_step_files,
     load_lora,
     set_loras,
 )
-from generator.backends.wan_calls import CALLS, watch
-from generator.backends.wan_decode import stream_frames
-from generator.backends.wan_inputs import call_frames, given_frames, pipeline_of
-from generator.backends.wan_models import (
+from generator.backends.wan_parts.calls import CALLS, watch
+from generator.backends.wan_parts.decode import stream_frames
+from generator.backends.wan_parts.inputs import call_frames, given_frames, pipeline_of
+from generator.backends.wan_parts.models import (
     ANIMATE_RULE,
     FEW_STEPS,
     FEW_STEPS_FOR,

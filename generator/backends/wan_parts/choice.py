@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from generator.backends.base import Reference, RenderRequest
-from generator.backends.wan_models import PARTS, PIPELINES, Pipeline, Wan
+from generator.backends.wan_parts.models import PARTS, PIPELINES, Pipeline, Wan
 from media.errors import RefusalError
 
 __all__ = ["Choice", "is_picture"]

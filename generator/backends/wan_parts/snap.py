@@ -20,9 +20,9 @@ from generator.backends.base import (
     RenderRequest,
     Snapped,
 )
-from generator.backends.wan_adapters import FEW_STEPS_NAME
-from generator.backends.wan_choice import Choice, is_picture
-from generator.backends.wan_models import (
+from generator.backends.wan_parts.adapters import FEW_STEPS_NAME
+from generator.backends.wan_parts.choice import Choice, is_picture
+from generator.backends.wan_parts.models import (
     ANIMATE_RULE,
     DEFAULT_NEGATIVE,
     FEW_STEPS_FOR,

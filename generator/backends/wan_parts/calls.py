@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from generator.backends.base import Frames, RenderRequest, RenderTools
-from generator.backends.wan_inputs import (
+from generator.backends.wan_parts.inputs import (
     blank_faces,
     control_video,
     first_picture,
@@ -20,7 +20,7 @@ from generator.backends.wan_inputs import (
     reference_pictures,
     tail_of,
 )
-from generator.backends.wan_models import Pipeline
+from generator.backends.wan_parts.models import Pipeline
 from media.errors import CancelledError, RenderError
 
 __all__ = ["CALLS", "watch"]

@@ -1,0 +1,1 @@
+"""What the backend `minimax_h3` is made of."""

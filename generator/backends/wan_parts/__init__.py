@@ -1,0 +1,1 @@
+"""What the backend `wan` is made of."""
