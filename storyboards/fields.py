@@ -30,6 +30,7 @@ from storyboards.words import (
 
 __all__ = [
     "Angle",
+    "BackendName",
     "CameraMove",
     "Code",
     "Fps",
@@ -128,6 +129,24 @@ Identifier = Annotated[
     BeforeValidator(_identifier),
     WithJsonSchema({"type": "string", "pattern": f"^{_IDENTIFIER}$"}),
 ]
+
+
+_BACKEND_NAME = r"[A-Za-z][A-Za-z0-9_.-]{0,63}"
+
+
+def _backend_name(value: object) -> str:
+    if isinstance(value, str) and re.fullmatch(_BACKEND_NAME, value, re.ASCII):
+        return value
+    shown = repr(value)[:60]
+    raise ValueError(f"expected a backend's name, such as ltx2 or animatic, got {shown}")
+
+
+BackendName = Annotated[
+    str,
+    BeforeValidator(_backend_name),
+    WithJsonSchema({"type": "string", "pattern": f"^{_BACKEND_NAME}$"}),
+]
+"""Names of models as their makers write them, such as kling-1.6, may be asked for and missed."""
 
 
 def _shot_ref(value: object) -> str:

@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from storyboards.fields import (
     AngleWord,
+    BackendName,
     CameraMoveWord,
     Identifier,
     Lang,
@@ -325,7 +326,7 @@ class Title(Words):
 class Inherited(Words):
     """What a shot takes from its scene, and a scene from `defaults`, unless it says otherwise."""
 
-    backend: Annotated[tuple[Identifier, ...], OneOrMany(), Field(strict=False)] | None = None
+    backend: Annotated[tuple[BackendName, ...], OneOrMany(), Field(strict=False)] | None = None
     takes: Annotated[Takes, Shorthand("count")] | None = None
     look: Identifier | None = None
     audio: Literal["native", "voice", "none"] | None = None

@@ -12,6 +12,7 @@ from generator.backends.retired import RETIRED, retired_note
 from generator.plan import PlanSettings, plan_shots
 from generator.takes import TakeStore
 from media.errors import RefusalError, UsageError
+from storyboards.resolve import load_film
 from tests.factories import make_film, make_shot
 from tests.fakes import FakeBackend
 
@@ -56,6 +57,17 @@ def test_a_plan_says_it_where_nothing_else_takes_the_shot(tmp_path: Path) -> Non
         plan_shots(film, backends, TakeStore(tmp_path).entries, {}, PlanSettings())
 
 
+def test_what_refused_or_is_not_ready_is_not_proposed_instead(tmp_path: Path) -> None:
+    film = make_film([make_shot("sc010/sh0010", backends=("no",))])
+    backends = {
+        "no": FakeBackend("no", refuses="too long"),
+        "idle": FakeBackend("idle", unready="no weights"),
+        "fake": FakeBackend("fake"),
+    }
+    with pytest.raises(RefusalError, match=r"too long; add auto to its backends, or one of: fake$"):
+        plan_shots(film, backends, TakeStore(tmp_path).entries, {}, PlanSettings())
+
+
 def test_a_plan_names_it_among_the_losses_and_goes_on(tmp_path: Path) -> None:
     film = make_film([make_shot("sc010/sh0010", backends=("kling-1-6", "fake"))])
     plan = plan_shots(film, {"fake": FakeBackend()}, TakeStore(tmp_path).entries, {})
@@ -77,3 +89,14 @@ def test_asking_for_it_by_name_says_it() -> None:
     assert "animatic" in error.value.todo
     with pytest.raises(UsageError, match='no backend "animatik"'):
         backend_named("animatik")
+
+
+def test_a_storyboard_may_name_it_as_its_maker_does(tmp_path: Path) -> None:
+    path = tmp_path / "film.yaml"
+    path.write_text(
+        "version: 1\nproject: {code: OLD, title: Old}\nscenes:\n  - id: sc010\n    slugline: INT. A - DAY\n"
+        "    shots: [{id: sh0010, action: A., backend: kling-1.6}]\n"
+    )
+    backends = {"fake": FakeBackend()}
+    with pytest.raises(RefusalError, match=r"kling-1\.6 was retired on 2026-09-15; "):
+        plan_shots(load_film(path), backends, TakeStore(tmp_path).entries, {}, PlanSettings())
