@@ -323,11 +323,11 @@ class _Desk:
             if fits is not None:
                 return (*fits, tuple(passed))
         reasons = "; ".join(loss.reason for loss in passed) or "there is none"
+        others = ", ".join(name for name in self._ready if name not in shot.backends)
         raise RefusalError(
             f"no backend can make this shot: {reasons}",
             where=f"{self.film.path.name}:{shot.line}: {shot.id}",
-            todo="add auto to its backends, or one of: "
-            + ", ".join(name for name in self.backends if name != FOOTAGE),
+            todo="add auto to its backends" + (f", or one of: {others}" if others else ""),
         )
 
     def _preferences(self, shot: Shot) -> tuple[str, ...]:

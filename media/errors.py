@@ -128,9 +128,9 @@ class CancelledError(TakeboardError):
 _REMEDIES = {
     errno.ENOSPC: "free some disk space and run again: finished takes are kept",
     errno.EDQUOT: "free some of your disk quota and run again: finished takes are kept",
-    errno.EROFS: "choose a folder that can be written with --out or TAKEBOARD_STORE",
-    errno.EACCES: "choose a folder that can be written with --out or TAKEBOARD_STORE",
-    errno.EPERM: "choose a folder that can be written with --out or TAKEBOARD_STORE",
+    errno.EROFS: "choose a folder that can be written with --store, --out or TAKEBOARD_STORE",
+    errno.EACCES: "choose a folder that can be written with --store, --out or TAKEBOARD_STORE",
+    errno.EPERM: "choose a folder that can be written with --store, --out or TAKEBOARD_STORE",
 }
 
 
