@@ -14,7 +14,7 @@ from generator.grouping import setup_of, warm_order
 from generator.plan import Plan, ShotJob
 from generator.rendering import prepare_takes, render_take, tools_for
 from generator.takes import Take, TakeStore
-from media.errors import CancelledError, RenderError, StoreError, TakeboardError
+from media.errors import CancelledError, RenderError, StoreError, TakeboardError, UsageError
 
 __all__ = ["BesideShots", "RenderedShots", "render_shots", "waits_elsewhere"]
 
@@ -119,8 +119,8 @@ class _Desk:
             tools = RenderTools({}, {}, run.stop.is_set)
             try:
                 prepare_takes(jobs, backend, self.plan.film, self.store, tools)
-            except CancelledError:
-                raise
+            except (CancelledError, UsageError):
+                raise  # a wrong setting is as wrong for each of them
             except TakeboardError as error:
                 run.progress.note(
                     f"{name}: could not prepare its {len(jobs)} takes at once ({error}); "
@@ -194,7 +194,7 @@ def _failures(
     said += [
         f"left out: {shots[key]} needs {shots[need]}"
         for key, need in outcome.left_out.items()
-        if key in shots
+        if key in shots and need in shots
     ]
     for line in said:
         run.progress.note(line)

@@ -18,6 +18,8 @@ _SYNCHRONOUS, _UTF8, _BY_CHARACTER = 2, 1, 1
 _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
 _LIST_TERMINATED, _WORD, _CLAUSE_END = 0, 1, 5
 
+_SEED = 1
+
 
 class _Event(ctypes.Structure):
     _fields_ = [
@@ -44,6 +46,8 @@ def main() -> int:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, request["data"].encode(), 0)
     if rate <= 0:
         return 3
+    # Voices flutter at random, from a seed that is the second at which they are loaded.
+    library.espeak_ng_SetRandSeed(ctypes.c_long(_SEED))
     if library.espeak_SetVoiceByName(request["voice"].encode()) != 0:
         return 2
     for parameter, key in (
