@@ -94,7 +94,8 @@ def test_asking_for_it_by_name_says_it() -> None:
 def test_a_storyboard_may_name_it_as_its_maker_does(tmp_path: Path) -> None:
     path = tmp_path / "film.yaml"
     path.write_text(
-        "version: 1\nproject: {code: OLD, title: Old}\nscenes:\n  - id: sc010\n    slugline: INT. A - DAY\n"
+        "version: 1\nproject: {code: OLD, title: Old}\n"
+        "scenes:\n  - id: sc010\n    slugline: INT. A - DAY\n"
         "    shots: [{id: sh0010, action: A., backend: kling-1.6}]\n"
     )
     backends = {"fake": FakeBackend()}
