@@ -11,6 +11,7 @@ from flows.made import MadeFilm
 from flows.recorder import Recorder
 from generator.plan import Plan, total_quote
 from generator.plan_table import plan_dict
+from media.words import counted
 
 __all__ = ["film_words", "record_film", "record_plan_table"]
 
@@ -67,7 +68,7 @@ def record_film(made: MadeFilm, recorder: Recorder) -> None:
 def film_words(made: MadeFilm) -> str:
     """What came of a run, in one line."""
     longest = max((one.seconds for one in made.deliveries), default=0.0)
-    words = f"{made.rendered} takes rendered, {made.reused} reused"
+    words = f"{counted(made.rendered, 'take')} rendered, {made.reused} reused"
     if made.failed:
         words += f", {len(made.failed)} failed that were not picked"
     return f"{words}; running time {longest:.1f} s" if made.deliveries else words

@@ -18,6 +18,7 @@ from flows.progress import Progress
 from flows.settings import Settings
 from media.errors import UsageError
 from media.files import write_atomic
+from media.words import counted
 
 if TYPE_CHECKING:
     from flows.made import MadeFilm
@@ -87,8 +88,8 @@ def check_line(facts: Mapping[str, Any]) -> str:
     """`check`'s answer in one line."""
     variants = f" in {facts['variants']} variants" if facts["variants"] else ""
     return (
-        f"{facts['film']}: good. {facts['title']}{variants}: {facts['scenes']} scenes, "
-        f"{facts['shots']} shots, {facts['seconds']:.1f} s"
+        f"{facts['film']}: good. {facts['title']}{variants}: {counted(facts['scenes'], 'scene')}, "
+        f"{counted(facts['shots'], 'shot')}, {facts['seconds']:.1f} s"
     )
 
 
@@ -179,8 +180,8 @@ def print_made(made: MadeFilm, console: Console) -> None:
 
     length = f"{max(one.seconds for one in made.deliveries):.1f} s, " if made.deliveries else ""
     console.print(
-        f"{made.film.title}: {length}{made.rendered} takes rendered, {made.reused} reused, "
-        f"in {made.wall_seconds:.1f} s",
+        f"{made.film.title}: {length}{counted(made.rendered, 'take')} rendered, "
+        f"{made.reused} reused, in {made.wall_seconds:.1f} s",
         highlight=False,
         markup=False,
     )

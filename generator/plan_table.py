@@ -12,6 +12,7 @@ from rich.text import Text
 
 from generator.backends.base import Licence, Loss, Quote
 from generator.plan import Plan, ShotJob, total_quote
+from media.words import counted
 
 __all__ = ["loss_report", "plan_dict", "plan_table"]
 
@@ -99,7 +100,7 @@ def _total_words(plan: Plan) -> str:
     }
     words = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
     total = _quote_words(total_quote(plan.jobs))
-    return f"{len(plan.jobs)} takes: {words}. To render: {total or 'nothing'}."
+    return f"{counted(len(plan.jobs), 'take')}: {words}. To render: {total or 'nothing'}."
 
 
 def _licence_lines(plan: Plan) -> Iterator[str]:

@@ -9,6 +9,7 @@ which no error tells. So a load waits until nothing computes, and computing wait
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -71,6 +72,8 @@ def _quieten() -> None:
     for theirs in (diffusers_logging, transformers_logging):
         theirs.set_verbosity_error()
         theirs.disable_progress_bar()
+    for name in ("torch", "diffusers", "transformers", "accelerate", "peft"):
+        warnings.filterwarnings("ignore", module=rf"{name}(\.|$)")
 
 
 def _wait(ready: Callable[[], bool], should_stop: Callable[[], bool]) -> None:

@@ -219,7 +219,7 @@ def test_cancelled_run_ends_cancelled_and_resumes(
         return  # what was kept does not depend on the signal
     assert _takeboard("produce", film, url=server.url, home=tmp_path).returncode == 0
     again = server.flow_runs(title)[-1]
-    assert again["state"]["message"].startswith("1 takes rendered, 2 reused")
+    assert again["state"]["message"].startswith("1 take rendered, 2 reused")
 
 
 def test_wrong_storyboard_makes_no_flow_run(server: PrefectServer, tmp_path: Path) -> None:
