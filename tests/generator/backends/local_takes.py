@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from dataclasses import replace
 from fractions import Fraction
@@ -27,7 +28,7 @@ from media.timebase import samples_at
 from storyboards.fields import Angle, ShotSize
 from storyboards.shot_schema import Camera
 
-__all__ = ["asked", "continued", "frames_and_sound", "picture", "sha", "with_key"]
+__all__ = ["asked", "continued", "frames_and_sound", "held_bytes", "picture", "sha", "with_key"]
 
 U8 = NDArray[np.uint8]
 
@@ -95,3 +96,17 @@ def frames_and_sound(
         assert sound.shape[1] == samples_at(request.num_frames, request.fps)
         assert np.isfinite(sound).all()
     return frames, sound, rendered
+
+
+def held_bytes(besides: Any = None) -> int:
+    """Bytes of all tensors that are alive and that the collector may look at (`gc.freeze`)."""
+    import torch
+
+    storages = {
+        found.untyped_storage().data_ptr(): found.untyped_storage().nbytes()
+        for found in gc.get_objects()
+        if type(found) is torch.Tensor
+    }
+    if besides is not None:
+        storages.pop(besides.untyped_storage().data_ptr(), None)
+    return sum(storages.values())

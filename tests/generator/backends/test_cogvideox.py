@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_takes import asked, continued, frames_and_sound, picture, with_key
+from local_takes import asked, continued, frames_and_sound, held_bytes, picture, with_key
 
 from generator.backends.base import EditOf, KeyPicture, Reference, RenderTools
 from generator.backends.cogvideox import CogVideoX
@@ -127,6 +127,20 @@ def test_streamed_frames_are_those_of_one_decode(folders: tuple[Path, Path]) -> 
         unit = (whole * 0.5 + 0.5).clamp(0, 1)[0].permute(1, 2, 3, 0).numpy()
         assert max(len(chunk) for chunk in streamed) < 16
         assert np.array_equal(np.concatenate(streamed), (unit * 255).round().astype(np.uint8))
+
+
+def test_decoding_holds_no_more_for_a_longer_take(folders: tuple[Path, Path]) -> None:
+    family = CogVideoX(settings_for(folders)).family(Sources(str(folders[0])))
+    decoder = family.load_decoder(Placing())
+
+    def most_held(count: int) -> int:
+        latents = {"video": torch.randn(1, count, 4, 6, 10)}
+        given = latents["video"].untyped_storage().nbytes()
+        chunks = family.decode(decoder, asked(num_frames=4 * count - 3), latents)
+        return max(held_bytes() - given * 2 for _ in chunks)
+
+    # What is given, and its scaled copy, are as long as the take; what is decoded is not.
+    assert most_held(41) <= most_held(9)
 
 
 def test_phases_give_what_the_pipeline_gives_in_one_call(

@@ -216,7 +216,7 @@ def test_says_which_file_is_missing(specimen: Specimen, backend: Backend) -> Non
 def test_memory_does_not_grow_with_length(specimen: Specimen) -> None:
     backend = specimen.backend
     if not specimen.draws:
-        pytest.skip("each model's decoder has its own test, of the memory that it alone uses")
+        pytest.skip("measured where models decode; HunyuanVideo's VAE holds the whole take")
     peaks = []
     for num_frames in (16, 96):
         rendered = backend.render(backend.snap(specimen.ask(num_frames)).request, RenderTools({}))

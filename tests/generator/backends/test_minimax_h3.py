@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from local_takes import asked, continued, frames_and_sound, picture, sha, with_key
+from local_takes import asked, continued, frames_and_sound, held_bytes, picture, sha, with_key
 
 from generator.backends.base import KeyPicture, ListedShot, Reference, RenderTools
 from generator.backends.minimax_h3 import MiniMaxH3
@@ -163,6 +163,20 @@ def test_frames_come_chunk_by_chunk_as_from_one_decode(folder: Path, backend: Mi
         expected = (pixels.clamp(0, 1)[0].permute(1, 2, 3, 0).numpy() * 255).round()
         assert np.array_equal(np.concatenate(streamed), expected.astype(np.uint8))
         assert len(streamed) > count / 17
+
+
+def test_decoding_holds_no_more_for_a_longer_take(folder: Path, backend: MiniMaxH3) -> None:
+    family = backend.family(Sources(str(folder)))
+    decoder = family.load_decoder(Placing())
+
+    def most_held(count: int) -> int:
+        latents = {"video": torch.randn(1, 24, (count - 5) // 17 * 5 + 2, 2, 4)}
+        given = latents["video"].untyped_storage().nbytes()
+        chunks = family.decode(decoder, small(num_frames=count), latents)
+        return max(held_bytes() - given * 2 for _ in chunks)
+
+    # What is given, and its scaled copy, are as long as the take; what is decoded is not.
+    assert most_held(345) <= most_held(124)
 
 
 def test_first_and_last_pictures_change_the_take(backend: MiniMaxH3, tmp_path: Path) -> None:

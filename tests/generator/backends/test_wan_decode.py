@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from local_takes import held_bytes
 
 from generator.backends.wan_parts.decode import stream_frames
 from tests.generator.local.tiny_wan import tiny_vae, tiny_wide_vae
@@ -95,13 +96,3 @@ def most_held(vae: Any, latents: Any) -> int:
     finally:
         gc.unfreeze()
     return most
-
-
-def held_bytes(besides: Any) -> int:
-    storages = {
-        found.untyped_storage().data_ptr(): found.untyped_storage().nbytes()
-        for found in gc.get_objects()
-        if type(found) is torch.Tensor
-    }
-    storages.pop(besides.untyped_storage().data_ptr(), None)
-    return sum(storages.values())
