@@ -1,0 +1,43 @@
+"""What the farm calls its pools, queues, deployments, tags and events on the Prefect server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+__all__ = [
+    "CPU_POOL",
+    "FARM",
+    "GPU_POOL",
+    "PREVIEW",
+    "PRODUCE",
+    "QUEUES",
+    "SHOT",
+    "URGENCIES",
+    "WORKER_TYPE",
+    "Urgency",
+    "tag_value",
+]
+
+WORKER_TYPE = "takeboard"
+"""Prefect's work pool type of our warm workers."""
+
+CPU_POOL = "cpu"
+"""Films: their plans, animatic takes, sound and cut. Never a GPU's work."""
+GPU_POOL = "gpu"
+"""Takes that a device makes."""
+
+FARM = "farm"
+"""Name of the deployments that `takeboard up` makes, each of one flow."""
+PRODUCE, PREVIEW, SHOT = f"produce/{FARM}", f"preview/{FARM}", f"shot/{FARM}"
+"""Flow and deployment, as Prefect writes them."""
+
+Urgency = Literal["urgent", "normal", "later"]
+URGENCIES: tuple[Urgency, ...] = ("urgent", "normal", "later")
+QUEUES = {urgency: place for place, urgency in enumerate(URGENCIES, start=1)}
+"""Work queues of both pools by name, with their priority: 1 is first."""
+
+
+def tag_value(tags: list[str] | tuple[str, ...], name: str) -> str:
+    """The value of the tag `name:value`, or nothing."""
+    prefix = f"{name}:"
+    return next((tag[len(prefix) :] for tag in tags if tag.startswith(prefix)), "")
