@@ -13,6 +13,7 @@ from generator.backends.registry import InstalledBackends
 from generator.grouping import setup_of, warm_order
 from generator.plan import Plan, ShotJob
 from generator.rendering import prepare_takes, render_take, tools_for
+from generator.requests import assets_for
 from generator.takes import Take, TakeStore
 from media.errors import CancelledError, RenderError, StoreError, TakeboardError, UsageError
 
@@ -83,6 +84,7 @@ class _Desk:
 
     def __init__(self, plan: Plan, jobs: Sequence[ShotJob], store: TakeStore, run: FilmRun) -> None:
         self.plan, self.store, self.run = plan, store, run
+        self.assets = assets_for(plan.film)
         backends = InstalledBackends()
         self.backends = {job.backend: backends[job.backend] for job in jobs}
         self.lanes = {name: _lane(backend) for name, backend in self.backends.items()}
@@ -118,7 +120,7 @@ class _Desk:
         def prepare() -> None:
             tools = RenderTools({}, {}, run.stop.is_set)
             try:
-                prepare_takes(jobs, backend, self.plan.film, self.store, tools)
+                prepare_takes(jobs, backend, self.assets, self.store, tools)
             except (CancelledError, UsageError):
                 raise  # a wrong setting is as wrong for each of them
             except TakeboardError as error:
@@ -147,7 +149,7 @@ class _Desk:
                 shown = frames
 
             given = RenderTools({}, {}, run.stop.is_set, on_step)
-            tools = tools_for(job, plan.film, store, given)
+            tools = tools_for(job, self.assets, store, given)
             take = render_take(job, self.backends[job.backend], store, tools)
             on_step(1, 1)
             return take

@@ -20,7 +20,6 @@ from generator.backends.base import (
 )
 from generator.keys import KEY_ENCODING, canonical
 from generator.plan import ShotJob
-from generator.requests import assets_for
 from generator.seams import measure
 from generator.shot_cuts import GENERATION, ChangeMeter, cut_take
 from generator.shot_groups import GENERATIONS
@@ -30,9 +29,8 @@ from media.files import sha256_file
 from media.sound import write_sound
 from media.store import ContentStore
 from media.video import MEZZANINE, write_video
-from storyboards.film import Film
 
-__all__ = ["prepare_takes", "render_take", "tools_for"]
+__all__ = ["prepare_takes", "render_take", "tools_for", "verified_files"]
 
 _MOST_FRAMES_A_CHUNK = 16
 
@@ -56,9 +54,14 @@ def render_take(job: ShotJob, backend: Backend, store: TakeStore, tools: RenderT
         raise type(error)(error.what, where=where, todo=error.todo) from error
 
 
-def tools_for(job: ShotJob, film: Film, store: TakeStore, tools: RenderTools) -> RenderTools:
-    """`tools` with the files and the take that the job names, verified."""
-    assets = _verified(job, assets_for(film))
+def tools_for(
+    job: ShotJob, known: Mapping[str, Path], store: TakeStore, tools: RenderTools
+) -> RenderTools:
+    """`tools` with the files and the take that the job names, verified.
+
+    `known` are files by SHA-256: of a film (`assets_for`), or of a ticket.
+    """
+    assets = verified_files(job, known)
     takes: dict[str, TakeMedia] = {}
     if job.waits_for:
         parent = store.find(job.waits_for)
@@ -71,15 +74,18 @@ def tools_for(job: ShotJob, film: Film, store: TakeStore, tools: RenderTools) ->
 
 
 def prepare_takes(
-    jobs: Sequence[ShotJob], backend: Backend, film: Film, store: TakeStore, tools: RenderTools
+    jobs: Sequence[ShotJob],
+    backend: Backend,
+    known: Mapping[str, Path],
+    store: TakeStore,
+    tools: RenderTools,
 ) -> None:
     """Let the backend do at once what `jobs`, all its own, share.
 
     It is given their files, but no takes: those that they go on from may not be there yet.
     RenderError says what went wrong; the jobs can be rendered all the same.
     """
-    known = assets_for(film)
-    assets = {digest: path for job in jobs for digest, path in _verified(job, known).items()}
+    assets = {digest: path for job in jobs for digest, path in verified_files(job, known).items()}
     asked = [job.request.cut_from.request if job.request.cut_from else job.request for job in jobs]
     try:
         backend.prepare(
@@ -91,8 +97,8 @@ def prepare_takes(
         raise RenderError(f"{type(error).__name__}: {error}", where=backend.id) from error
 
 
-def _verified(job: ShotJob, known: Mapping[str, Path]) -> dict[str, Path]:
-    """The files that the job names, by SHA-256."""
+def verified_files(job: ShotJob, known: Mapping[str, Path]) -> dict[str, Path]:
+    """The files that the job names, by SHA-256, each found to be what it was when planned."""
     assets: dict[str, Path] = {}
     for digest in _named_files(job.request):
         path = known.get(digest)

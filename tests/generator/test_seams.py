@@ -13,6 +13,7 @@ import pytest
 from generator.backends.base import Frames, RenderTools, TakeMedia
 from generator.plan import plan_shots
 from generator.rendering import render_take, tools_for
+from generator.requests import assets_for
 from generator.seams import (
     MOST_COLOUR_STEP,
     MOST_CONTENT_STEP,
@@ -193,7 +194,7 @@ def test_a_take_that_goes_on_from_another_notes_the_join(
     film = make_film([first, second], size=(64, 36))
     plan = plan_shots(film, {backend.id: backend}, store.entries, {})
     takes = [
-        render_take(job, backend, store, tools_for(job, film, store, RenderTools({})))
+        render_take(job, backend, store, tools_for(job, assets_for(film), store, RenderTools({})))
         for job in plan.missing
     ]
     warnings = takes[1].manifest["warnings"]

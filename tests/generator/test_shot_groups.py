@@ -26,6 +26,7 @@ from generator.backends.footage import FootageBackend
 from generator.budget import require_budget
 from generator.plan import Plan, PlanSettings, plan_shots, total_quote
 from generator.rendering import prepare_takes, render_take, tools_for
+from generator.requests import assets_for
 from generator.shot_cuts import ChangeMeter, cut_places
 from generator.takes import Take, TakeStore, record_plan, spent_usd
 from media.errors import CancelledError, RenderError
@@ -124,7 +125,7 @@ def film_of(members: list[Shot], **changes: Any) -> Film:
 def rendered(plan: Plan, backend: Backend, store: TakeStore) -> list[Take]:
     takes = []
     for job in plan.missing:
-        tools = tools_for(job, plan.film, store, RenderTools({}))
+        tools = tools_for(job, assets_for(plan.film), store, RenderTools({}))
         takes.append(render_take(job, backend, store, tools))
     return takes
 
@@ -194,7 +195,7 @@ def test_a_generation_is_kept_and_then_costs_nothing(store: TakeStore) -> None:
     film = film_of(shots())
     plan = planned(store, film, backend)
     first = plan.missing[0]
-    render_take(first, backend, store, tools_for(first, film, store, RenderTools({})))
+    render_take(first, backend, store, tools_for(first, assets_for(film), store, RenderTools({})))
     again = planned(store, film, backend)
     assert [job.state for job in again.jobs] == ["cached", "new", "new"]
     assert total_quote(again.jobs).usd == 0
@@ -329,7 +330,7 @@ def test_a_cut_too_far_off_costs_as_few_frames_as_can_be(store: TakeStore) -> No
 def test_prepare_is_given_the_generation_once(store: TakeStore) -> None:
     backend = Sequences()
     plan = planned(store, film_of(shots()), backend)
-    prepare_takes(plan.missing, backend, plan.film, store, RenderTools({}))
+    prepare_takes(plan.missing, backend, assets_for(plan.film), store, RenderTools({}))
     assert len(backend.prepared) == 1
     assert backend.prepared[0].startswith("A sequence of 3 shots")
 

@@ -13,6 +13,7 @@ import pytest
 from generator.backends.base import Frames, RenderRequest, RenderTools
 from generator.plan import Plan, plan_shots
 from generator.rendering import render_take, tools_for
+from generator.requests import assets_for
 from generator.takes import TakeStore, record_plan, spent_usd
 from media.errors import CancelledError, MediaError, RenderError
 from media.files import sha256_file
@@ -143,11 +144,11 @@ def test_tools_hold_the_files_and_the_parent_take(store: TakeStore, tmp_path: Pa
     plan = planned(store, backend, first, second)
     child = plan.job(second.id)
     with pytest.raises(RenderError, match="sc010/sh0020 take 1: the take that it goes on from"):
-        tools_for(child, plan.film, store, TOOLS)
+        tools_for(child, assets_for(plan.film), store, TOOLS)
     parent = render_take(plan.job(first.id), backend, store, TOOLS)
-    tools = tools_for(child, plan.film, store, TOOLS)
+    tools = tools_for(child, assets_for(plan.film), store, TOOLS)
     assert tools.assets == {asset.sha256: board}
     assert tools.takes[child.waits_for].picture == parent.picture
     board.write_bytes(b"other")
     with pytest.raises(RenderError, match=r"board\.png has changed since the plan"):
-        tools_for(child, plan.film, store, TOOLS)
+        tools_for(child, assets_for(plan.film), store, TOOLS)

@@ -44,6 +44,7 @@ from generator.keys import request_key
 from generator.local.settings import LocalSettings, ModelSettings
 from generator.plan import PlanSettings, plan_shots
 from generator.rendering import render_take, tools_for
+from generator.requests import assets_for
 from generator.takes import TakeStore
 from media.errors import CancelledError, RefusalError, RenderError
 from media.probe import probe
@@ -777,7 +778,7 @@ def test_what_belongs_to_a_whole_take_is_cleared_away(serve: Any, tmp_path: Path
     plan = plan_shots(film, {"openai_video": backend}, store.entries, {}, PlanSettings())
     kept = []
     for job in plan.jobs:
-        tools = tools_for(job, film, store, RenderTools({}))
+        tools = tools_for(job, assets_for(film), store, RenderTools({}))
         take = render_take(job, backend, store, replace(tools, cache=tmp_path))
         assert take.num_frames == job.request.num_frames
         kept.append({path.stem for path in (tmp_path / "openai_video").glob("??/*")})
