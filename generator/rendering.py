@@ -30,7 +30,14 @@ from media.sound import write_sound
 from media.store import ContentStore
 from media.video import MEZZANINE, write_video
 
-__all__ = ["prepare_takes", "render_take", "tools_for", "verified_files"]
+__all__ = [
+    "changed_since_plan",
+    "named_files",
+    "prepare_takes",
+    "render_take",
+    "tools_for",
+    "verified_files",
+]
 
 _MOST_FRAMES_A_CHUNK = 16
 
@@ -100,23 +107,29 @@ def prepare_takes(
 def verified_files(job: ShotJob, known: Mapping[str, Path]) -> dict[str, Path]:
     """The files that the job names, by SHA-256, each found to be what it was when planned."""
     assets: dict[str, Path] = {}
-    for digest in _named_files(job.request):
+    for digest in named_files(job.request):
         path = known.get(digest)
         if path is None or not path.is_file() or sha256_file(path) != digest:
-            raise RenderError(
-                f"{path.name if path else 'a file'} has changed since the plan was made",
-                where=_where(job),
-                todo="run again",
-            )
+            raise changed_since_plan(job, path)
         assets[digest] = path
     return assets
+
+
+def changed_since_plan(job: ShotJob, path: Path | None) -> RenderError:
+    """That a file which the job names is not what it was, ready to be raised."""
+    return RenderError(
+        f"{path.name if path else 'a file'} has changed since the plan was made",
+        where=_where(job),
+        todo="run again",
+    )
 
 
 def _where(job: ShotJob) -> str:
     return f"{job.shot_id} take {job.take}"
 
 
-def _named_files(request: RenderRequest) -> set[str]:
+def named_files(request: RenderRequest) -> set[str]:
+    """The SHA-256 of every file that the request names."""
     named = {reference.sha256 for reference in request.references}
     named |= {key.sha256 for key in request.key_pictures}
     named |= {area.mask_sha256 for area in request.motion}
@@ -126,7 +139,7 @@ def _named_files(request: RenderRequest) -> set[str]:
     if request.edit is not None:
         named.add(request.edit.mask_sha256)
     if request.cut_from is not None:
-        named |= _named_files(request.cut_from.request)
+        named |= named_files(request.cut_from.request)
     return named - {""}
 
 

@@ -14,7 +14,7 @@ from enum import StrEnum
 from fractions import Fraction
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from media.timebase import Duration, parse_duration, parse_fps
 from storyboards.words import (
@@ -198,9 +198,22 @@ def _not_negative(value: object) -> Duration:
     return duration
 
 
-Length = Annotated[Duration, BeforeValidator(_positive), WithJsonSchema(_DURATION_SCHEMA)]
+def _exact_text(duration: Duration) -> str:
+    """The text that reads as the same duration; `str` rounds it for people."""
+    # A duration as written is a decimal number, of milliseconds at its finest unit.
+    digits = next(n for n in range(400) if 10**n % duration.amount.denominator == 0)
+    number = str(int(duration.amount * 10**digits)).rjust(digits + 1, "0")
+    whole, part = number[: len(number) - digits], number[len(number) - digits :]
+    return f"{whole}.{part}{duration.unit}" if part else f"{whole}{duration.unit}"
+
+
+_WRITTEN = PlainSerializer(_exact_text, return_type=str, when_used="json")
+
+Length = Annotated[Duration, BeforeValidator(_positive), _WRITTEN, WithJsonSchema(_DURATION_SCHEMA)]
 """How long something lasts: more than zero."""
-Offset = Annotated[Duration, BeforeValidator(_not_negative), WithJsonSchema(_DURATION_SCHEMA)]
+Offset = Annotated[
+    Duration, BeforeValidator(_not_negative), _WRITTEN, WithJsonSchema(_DURATION_SCHEMA)
+]
 """When something happens after its shot starts: zero or more."""
 
 Fps = Annotated[
