@@ -25,6 +25,7 @@ from flows import commands
 from flows.progress import Progress, RichProgress
 from flows.settings import read_settings
 from media.errors import TakeboardError, UsageError
+from media.shared_store import local_root
 
 __all__ = ["app", "main"]
 
@@ -50,7 +51,12 @@ AllVariants = Annotated[
 ]
 StoreFolder = Annotated[
     Path | None,
-    typer.Option("--store", metavar="DIR", help="Folder of takes; default .takeboard beside FILM."),
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        parser=local_root,
+        help="Where takes are, a folder or s3://BUCKET/PREFIX; default .takeboard beside FILM.",
+    ),
 ]
 OutFolder = Annotated[
     Path | None,

@@ -1,6 +1,7 @@
 """Facts about this machine, read once from the environment.
 
-TAKEBOARD_STORE   folder of takes, sounds and segments; default: `.takeboard` beside the storyboard
+TAKEBOARD_STORE   where takes are: a folder, or an object store's URL such as s3://bucket/prefix;
+                  default: `.takeboard` beside the storyboard
 TAKEBOARD_JOBS    shots and segments made at a time; default: the number of CPU cores
 PREFECT_API_URL   a Prefect server that records runs (also from the active Prefect profile)
 """
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from media.errors import UsageError
+from media.shared_store import local_root
 
 __all__ = ["Settings", "read_settings", "server_url"]
 
@@ -25,7 +27,7 @@ class Settings:
     """What the environment says."""
 
     store: Path | None
-    """None: beside the storyboard."""
+    """The folder to work on; None: beside the storyboard."""
     jobs: int
     server_url: str
     """Address of the Prefect API; empty: none is configured."""
@@ -39,7 +41,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this machine. Raises UsageError for values that cannot be."""
     store = environ.get("TAKEBOARD_STORE", "").strip()
     return Settings(
-        store=Path(store).expanduser().resolve() if store else None,
+        store=local_root(store, environ) if store else None,
         jobs=_jobs(environ.get("TAKEBOARD_JOBS", "")),
         server_url=server_url(environ),
     )
