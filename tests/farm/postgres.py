@@ -94,7 +94,7 @@ def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 def _wait_until_ready(folder: Path, port: int, server: subprocess.Popen[bytes]) -> None:
     """Raises RuntimeError with the end of its log when it is not."""
-    asked = [_programs() / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+    asked = [str(_programs() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     deadline = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < deadline:
         if subprocess.run(asked, timeout=10).returncode == 0:
