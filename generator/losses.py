@@ -27,8 +27,6 @@ def _of_film(film: Film) -> Iterator[Loss]:
     for name in film.exports:
         if name not in HONOURED_EXPORTS:
             yield Loss(f"exports.{name}", "this export is not made yet")
-    for name in film.approve:
-        yield Loss(f"approve.{name}", "no approval is waited for")
 
 
 def _of_shot(shot: Shot, backend: Backend) -> Iterator[Loss]:

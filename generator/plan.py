@@ -6,24 +6,22 @@ too, because a key is made of what a take is made of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Literal
 
-from generator.backends.base import Backend, Licence, Loss, Quote, RenderRequest, Snapped
-from generator.backends.retired import retired_note
+from generator.backends.base import Backend, Licence, Loss, Quote, RenderRequest
+from generator.choosing import Choosing, Chosen
 from generator.history import shot_keys, why_stale
 from generator.keys import canonical, request_key
 from generator.losses import film_losses, shot_losses
 from generator.picks import Pick
 from generator.plan_order import parent_of, parents_first, wanted_shots, without_idle_parents
-from generator.reference_choice import require_usable
-from generator.requests import FOOTAGE, Raster, assets_for, raster_of, request_for, seed_for
+from generator.requests import Raster, assets_for, raster_of, request_for, seed_for
+from generator.retakes import retake_of
 from generator.shot_groups import GENERATIONS, Alone, Member, Together, group_members, why_alone
 from media.errors import RefusalError, UsageError
 from media.store import ContentStore
-from storyboards.fields import did_you_mean
 from storyboards.film import Film, Shot, film_shots
 
 __all__ = ["Plan", "PlanSettings", "ShotJob", "plan_shots", "total_quote"]
@@ -68,6 +66,8 @@ class ShotJob:
     generation: str = ""
     """Key of the generation of several shots that the take is cut from, or empty. The quote is
     the generation's; `total_quote` pays it once."""
+    note: str = ""
+    """What was said when the take was asked for as a retake, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +161,6 @@ def total_quote(jobs: Sequence[ShotJob]) -> Quote:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """What a shot is made on, if it is made alone."""
-
-    backend: Backend
-    snapped: Snapped
-    passed: tuple[Loss, ...]
-    parent_key: str
-
-
 class _Desk:
     """One planning: what every shot's planning reads, and what is planned so far."""
 
@@ -188,7 +178,7 @@ class _Desk:
         self.jobs: dict[str, tuple[ShotJob, ...]] = {}
         self.picked: dict[str, int] = {}
         self.notes: list[str] = []
-        self._choices: dict[str, _Chosen] = {}
+        self._choices: dict[str, Chosen] = {}
         self._groups: dict[str, list[Shot]] = {}
         """Groups that are not planned yet."""
         self._places: dict[str, Together | str] = {}
@@ -197,8 +187,11 @@ class _Desk:
         for shot in film_shots(film):
             if shot.group:
                 self._groups.setdefault(shot.group, []).append(shot)
-        self._files = assets_for(film)
-        self._names = {digest: path.name for digest, path in self._files.items()}
+        files = assets_for(film)
+        self._names = {digest: path.name for digest, path in files.items()}
+        self._choosing = Choosing(
+            film, backends, self.raster, files, self.settings.backend, self.settings.routes
+        )
 
     def plan(self, shot: Shot) -> None:
         """Plan every take of `shot`; the shot that it goes on from is planned already."""
@@ -207,42 +200,74 @@ class _Desk:
         if shot.group in self._groups:
             self._places.update(self._group(self._groups.pop(shot.group)))
         chosen = self._chosen(shot)
-        backend, place = chosen.backend, self._places.get(shot.id, "")
-        together = place if isinstance(place, Together) else None
-        losses = chosen.passed + chosen.snapped.losses + shot_losses(shot, backend)
+        together = self._together(shot)
+        losses = chosen.passed + chosen.snapped.losses + shot_losses(shot, chosen.backend)
+        place = self._places.get(shot.id, "")
         if together is not None:
             losses = tuple(dict.fromkeys(losses + together.whole.losses))
-        elif place and backend.capabilities.shots_per_generation > 1:
+        elif place and chosen.backend.capabilities.shots_per_generation > 1:
             losses += (Loss("group", f"it is made alone: {place}"),)
-        quote = backend.quote(together.whole.request if together else chosen.snapped.request)
-        jobs: list[ShotJob] = []
-        for take in range(1, (1 if shot.source is not None else shot.take_count) + 1):
-            request, generation = self._request(shot, chosen, together, take)
-            key = request_key(request, backend.id, backend.revision)
-            state, reason = self._state(shot, take, backend, request, key)
-            jobs.append(
-                ShotJob(
-                    shot_id=shot.id,
-                    take=take,
-                    backend=backend.id,
-                    revision=backend.revision,
-                    request=request,
-                    key=key,
-                    num_frames=max(1, self.raster.frames(shot.num_frames, self.film.fps)),
-                    state=state,
-                    stale_reason=reason,
-                    quote=Quote() if generation and self._generations.peek(generation) else quote,
-                    adjustments=together.adjustments if together else chosen.snapped.adjustments,
-                    losses=losses,
-                    waits_for=together.waits_for if together else chosen.parent_key,
-                    generation=generation,
-                )
-            )
+        jobs = [
+            self._job(shot, take, chosen, together, losses)
+            for take in range(1, (1 if shot.source is not None else shot.take_count) + 1)
+        ]
+        jobs += self._retakes(shot, chosen)
         self.jobs[shot.id] = tuple(jobs)
         self.picked[shot.id] = self._pick(shot.id, jobs)
 
+    def _job(
+        self,
+        shot: Shot,
+        take: int,
+        chosen: Chosen,
+        together: Together | None,
+        losses: tuple[Loss, ...],
+    ) -> ShotJob:
+        backend, snapped = chosen.backend, together.whole if together else chosen.snapped
+        request, generation = self._request(shot, chosen, together, take)
+        key = request_key(request, backend.id, backend.revision)
+        state, reason = self._state(shot, take, backend, request, key)
+        paid = generation and self._generations.peek(generation)
+        return ShotJob(
+            shot_id=shot.id,
+            take=take,
+            backend=backend.id,
+            revision=backend.revision,
+            request=request,
+            key=key,
+            num_frames=max(1, self.raster.frames(shot.num_frames, self.film.fps)),
+            state=state,
+            stale_reason=reason,
+            quote=Quote() if paid else backend.quote(snapped.request),
+            adjustments=together.adjustments if together else snapped.adjustments,
+            losses=losses,
+            waits_for=together.waits_for if together else chosen.parent_key,
+            generation=generation,
+        )
+
+    def _retakes(self, shot: Shot, chosen: Chosen) -> Iterator[ShotJob]:
+        """The takes that people asked for beyond the storyboard's, each made alone."""
+        notes = self.picks[shot.id].retakes if shot.id in self.picks else ()
+        if notes and shot.source is not None:
+            self.notes.append(f"{shot.id}: its retakes are left out: it is your own footage")
+            return
+        backend = chosen.backend
+        for number, note in enumerate(notes, 1):
+            again, take = retake_of(self.film, shot, number, note), shot.take_count + number
+            parent = chosen.parent_key
+            asked = request_for(self.film, again, 1, backend, picked=parent, raster=self.raster)
+            alone = replace(chosen, snapped=backend.snap(asked))
+            losses = chosen.passed + alone.snapped.losses + shot_losses(shot, backend)
+            job = self._job(again, 1, alone, None, losses)
+            state, reason = self._state(shot, take, backend, job.request, job.key)
+            yield replace(job, take=take, note=note, state=state, stale_reason=reason)
+
+    def _together(self, shot: Shot) -> Together | None:
+        place = self._places.get(shot.id, "")
+        return place if isinstance(place, Together) else None
+
     def _request(
-        self, shot: Shot, chosen: _Chosen, together: Together | None, take: int
+        self, shot: Shot, chosen: Chosen, together: Together | None, take: int
     ) -> tuple[RenderRequest, str]:
         """The take's snapped request, and the key of the generation that it is cut from."""
         request = chosen.snapped.request
@@ -281,11 +306,10 @@ class _Desk:
             ready.append(Member(shot, backend, request))
         return group_members(ready)
 
-    def _chosen(self, shot: Shot) -> _Chosen:
+    def _chosen(self, shot: Shot) -> Chosen:
         if shot.id not in self._choices:
             parent_key = self._parent_key(shot)
-            backend, snapped, passed = self._choose(shot, parent_key)
-            self._choices[shot.id] = _Chosen(backend, snapped, passed, parent_key)
+            self._choices[shot.id] = self._choosing.choose(shot, parent_key)
         return self._choices[shot.id]
 
     def lost(self) -> list[str]:
@@ -307,82 +331,6 @@ class _Desk:
             take = min(shot.edit.take, len(jobs))
         return jobs[take - 1].key
 
-    def _choose(self, shot: Shot, parent_key: str) -> tuple[Backend, Snapped, tuple[Loss, ...]]:
-        """The first backend of the shot's list that takes it, and what was passed over."""
-        passed: list[Loss] = []
-        for name in self._preferences(shot):
-            if name == "auto":
-                fits = self._best_fit(shot, parent_key, passed)
-            elif name not in self.backends:
-                hint = did_you_mean(name, list(self.backends))
-                gone = retired_note(name) or f"{name} is not in this installation{hint}"
-                passed.append(Loss("backend", gone))
-                continue
-            else:
-                fits = self._snap(shot, name, parent_key, passed)
-            if fits is not None:
-                return (*fits, tuple(passed))
-        reasons = "; ".join(loss.reason for loss in passed) or "there is none"
-        others = ", ".join(name for name in self._ready if name not in shot.backends)
-        raise RefusalError(
-            f"no backend can make this shot: {reasons}",
-            where=f"{self.film.path.name}:{shot.line}: {shot.id}",
-            todo="add auto to its backends" + (f", or one of: {others}" if others else ""),
-        )
-
-    def _preferences(self, shot: Shot) -> tuple[str, ...]:
-        if shot.source is not None:
-            return (FOOTAGE,)
-        if self.settings.backend:
-            return (self.settings.backend,)
-        if "auto" not in shot.backends:
-            return shot.backends
-        routed = [self.settings.routes[tag] for tag in shot.tags if tag in self.settings.routes]
-        at = shot.backends.index("auto")
-        return (*shot.backends[:at], *routed, *shot.backends[at:])
-
-    @cached_property
-    def _ready(self) -> tuple[str, ...]:
-        """What `auto` chooses from."""
-        named = (name for name in self.backends if name != FOOTAGE)
-        return tuple(name for name in named if not self.backends[name].unready)
-
-    def _best_fit(
-        self, shot: Shot, parent_key: str, passed: list[Loss]
-    ) -> tuple[Backend, Snapped] | None:
-        """The backend that loses least; of equals the cheapest, then the first.
-
-        Backends that this machine is not set up for are passed over, and one that stands in for
-        the real thing is taken only where nothing else is left.
-        """
-        found: list[tuple[tuple[float, ...], Backend, Snapped]] = []
-        for order, name in enumerate(self._ready):
-            fits = self._snap(shot, name, parent_key, passed)
-            if fits is not None:
-                quote = fits[0].quote(fits[1].request)
-                stand_in = fits[0].capabilities.stand_in
-                losses = len(fits[1].losses + shot_losses(shot, fits[0]))
-                rank = (float(stand_in), losses, quote.usd, quote.gpu_seconds, order)
-                found.append((rank, *fits))
-        if not found:
-            return None
-        _, backend, snapped = min(found, key=lambda one: one[0])
-        return backend, snapped
-
-    def _snap(
-        self, shot: Shot, name: str, parent_key: str, passed: list[Loss]
-    ) -> tuple[Backend, Snapped] | None:
-        backend = self.backends[name]
-        request = request_for(self.film, shot, 1, backend, picked=parent_key, raster=self.raster)
-        try:
-            snapped = backend.snap(request)
-            if name != FOOTAGE and not backend.capabilities.stand_in:
-                require_usable(snapped.request.references, self._files)
-            return backend, snapped
-        except RefusalError as refusal:
-            passed.append(Loss("backend", f"{name} refuses: {refusal.what}"))
-            return None
-
     def _state(
         self, shot: Shot, take: int, backend: Backend, request: RenderRequest, key: str
     ) -> tuple[State, str]:
@@ -403,16 +351,21 @@ class _Desk:
         return "new", ""
 
     def _pick(self, shot_id: str, jobs: Sequence[ShotJob]) -> int:
-        """The picked take, found by its key where the pick has one; 1 when it no longer counts."""
-        pick = self.picks.get(shot_id)
-        if pick is None:
-            return 1
+        """The picked take, found by its key where the pick has one.
+
+        The newest retake, or take 1, when there is no pick or it no longer counts.
+        """
+        pick = self.picks.get(shot_id, Pick())
+        otherwise = jobs[-1].take if pick.retakes else 1
+        # No take of a preview has the key of the film's.
+        by_key = pick.key if self.settings.raster is None else ""
         for job in jobs:
-            same = job.key.startswith(pick.key) if pick.key else job.take == pick.take
+            same = job.key.startswith(by_key) if by_key else job.take == pick.take
             if same:
                 return job.take
-        self.notes.append(
-            f"{shot_id}: the pick of take {pick.take} no longer counts, because the shot has "
-            "changed; take 1 is used"
-        )
-        return 1
+        if pick.take not in (0, otherwise):
+            self.notes.append(
+                f"{shot_id}: the pick of take {pick.take} no longer counts, because the shot has "
+                f"changed; take {otherwise} is used"
+            )
+        return otherwise

@@ -8,6 +8,7 @@ TakeboardError               exit 1   anything below, caught as one
 │   └── RefusalError         exit 4   a backend will not render this request at all
 ├── MediaError               exit 5   a media file or ffmpeg failed
 ├── StoreError               exit 6   the take store cannot be read or written
+├── WaitingError             exit 7   a person's approval is waited for
 └── CancelledError           exit 130 somebody pressed Ctrl-C or cancelled the run
 
 Each says what happened, where, and what to do. Third-party exceptions are translated where
@@ -33,6 +34,7 @@ __all__ = [
     "StoryboardError",
     "TakeboardError",
     "UsageError",
+    "WaitingError",
     "translate_os_errors",
 ]
 
@@ -117,6 +119,12 @@ class StoreError(TakeboardError):
     """The take store cannot be read or written (disk full, read-only, damaged)."""
 
     exit_code = 6
+
+
+class WaitingError(TakeboardError):
+    """The film goes on once a person has approved; everything finished is kept."""
+
+    exit_code = 7
 
 
 class CancelledError(TakeboardError):

@@ -243,10 +243,7 @@ def test_losses_of_film_and_shots(store: TakeStore) -> None:
         finish=Finish(upscale="2x", interpolate_fps=Fraction(48), grain=0.1),
     )
     plan = plan_of(store, film)
-    assert [loss.field for loss in plan.losses] == [
-        "exports.c2pa",
-        "approve.picks",
-    ]
+    assert [loss.field for loss in plan.losses] == ["exports.c2pa"]
     assert [loss.field for loss in plan.jobs[0].losses] == ["checks", "group"]
 
 
