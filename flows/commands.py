@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from flows.farm.names import Urgency
 from flows.progress import Progress
 from flows.settings import Settings
 from media.errors import UsageError
@@ -49,6 +50,7 @@ class Choice:
     jobs: int | None = None
     local: bool = False
     preview: bool = False
+    urgency: Urgency = "normal"
 
 
 def version() -> str:

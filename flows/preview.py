@@ -9,41 +9,51 @@ from prefect.client.schemas.objects import State
 
 from flows.commands import Choice
 from flows.made import MadeFilm
-from flows.produce import Jobs, make_in_flow, run_name
+from flows.produce import make_in_flow, run_name
+from flows.run_form import (
+    NO_VARIABLES,
+    Jobs,
+    OutFolder,
+    Slates,
+    StoreFolder,
+    Storyboard,
+    Variables,
+    VariantName,
+)
 
 __all__ = ["preview"]
 
 
 @flow(name="preview", flow_run_name=run_name, persist_result=False, validate_parameters=True)
 def preview(
-    storyboard: Path,
-    variables: dict[str, str] | None = None,
-    variant: str | None = None,
-    out: Path | None = None,
-    store: Path | None = None,
-    slates: bool = True,
-    jobs: Jobs = None,
+    storyboard: Storyboard,
+    variant: VariantName = "",
+    variables: Variables = NO_VARIABLES,
+    slates: Slates = True,
+    out: OutFolder = "",
+    store: StoreFolder = "",
+    jobs: Jobs = 0,
 ) -> State[MadeFilm]:
     """Draw the whole film as an animatic, at most 360 lines high.
 
     Args:
-        storyboard: The storyboard, a YAML file on the machine that runs the flow.
-        variables: Values for the storyboard's variables, by name.
-        variant: A row of the storyboard's variants table, by name.
-        out: Folder for the films; default is deliveries beside the storyboard.
-        store: Folder of takes; default is .takeboard beside the storyboard.
+        storyboard: The YAML file as the workers see it, such as /films/lighthouse/film.yaml.
+        variant: A row of the storyboard's variants table, by name. Empty: the film without it.
+        variables: Values for the storyboard's variables, such as {"city": "Oslo"}.
         slates: Burn a slate with shot and take into the picture.
-        jobs: Shots made at a time; default is the number of CPU cores.
+        out: Empty: deliveries beside the storyboard.
+        store: Folder of takes. Empty: the workers' own, or .takeboard beside the storyboard.
+        jobs: On the CPU. 0: as many as the worker has cores.
     """
     return make_in_flow(
         Choice(
             storyboard,
-            variables or {},
-            variant=variant,
-            out=out,
-            store=store,
+            variables,
+            variant=variant or None,
+            out=Path(out) if out else None,
+            store=Path(store) if store else None,
             clean=not slates,
-            jobs=jobs,
+            jobs=jobs or None,
             preview=True,
         )
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Event
-from typing import Annotated
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -12,7 +11,6 @@ from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
-from pydantic import Field
 
 from flows.artifacts import film_words
 from flows.commands import Choice, load, options_for
@@ -23,21 +21,33 @@ from flows.options import FilmRun
 from flows.prefect_recorder import PrefectRecorder
 from flows.process import THIS_PROCESS
 from flows.progress import Progress
+from flows.run_form import (
+    NO_VARIABLES,
+    Jobs,
+    OnlyShots,
+    OutFolder,
+    Slates,
+    StoreFolder,
+    Storyboard,
+    TakesUrgency,
+    Variables,
+    VariantName,
+)
 from flows.settings import read_settings
 from flows.settled import settled
 from media.errors import CancelledError, TakeboardError
 from storyboards.film import Film
 
-__all__ = ["Jobs", "make_in_flow", "produce", "run_name"]
-
-Jobs = Annotated[int | None, Field(ge=1, le=256)]
+__all__ = ["make_in_flow", "produce", "run_name"]
 
 
 def run_name() -> str:
     """What the run is called in lists: the film's title, and the variant if there is one."""
     given = flow_run.parameters
     choice = Choice(
-        Path(given["storyboard"]), given.get("variables") or {}, variant=given.get("variant")
+        Path(given["storyboard"]),
+        given.get("variables") or {},
+        variant=given.get("variant") or None,
     )
     try:
         film = _film_of(choice)
@@ -48,37 +58,40 @@ def run_name() -> str:
 
 @flow(name="produce", flow_run_name=run_name, persist_result=False, validate_parameters=True)
 def produce(
-    storyboard: Path,
-    variables: dict[str, str] | None = None,
-    variant: str | None = None,
-    only: list[str] | None = None,
-    out: Path | None = None,
-    store: Path | None = None,
-    slates: bool = True,
-    jobs: Jobs = None,
+    storyboard: Storyboard,
+    variant: VariantName = "",
+    variables: Variables = NO_VARIABLES,
+    only: OnlyShots = (),
+    urgency: TakesUrgency = "normal",
+    slates: Slates = True,
+    out: OutFolder = "",
+    store: StoreFolder = "",
+    jobs: Jobs = 0,
 ) -> State[MadeFilm]:
     """Render what is missing of a storyboard and cut the finished film.
 
     Args:
-        storyboard: The storyboard, a YAML file on the machine that runs the flow.
-        variables: Values for the storyboard's variables, by name.
-        variant: A row of the storyboard's variants table, by name.
-        only: Render just these shots, such as sc010/sh0020, and cut nothing.
-        out: Folder for the films; default is deliveries beside the storyboard.
-        store: Folder of takes; default is .takeboard beside the storyboard.
+        storyboard: The YAML file as the workers see it, such as /films/lighthouse/film.yaml.
+        variant: A row of the storyboard's variants table, by name. Empty: the film without it.
+        variables: Values for the storyboard's variables, such as {"city": "Oslo"}.
+        only: Render just these shots, such as sc010/sh0020, and cut nothing. Empty: the whole film.
+        urgency: The queue in which the film's takes wait for a GPU; normal: that of this run.
         slates: Burn a slate with shot and take into what the animatic draws.
-        jobs: Shots made at a time; default is the number of CPU cores.
+        out: Empty: deliveries beside the storyboard.
+        store: Folder of takes. Empty: the workers' own, or .takeboard beside the storyboard.
+        jobs: On the CPU. 0: as many as the worker has cores.
     """
     return make_in_flow(
         Choice(
             storyboard,
-            variables or {},
-            variant=variant,
-            only=tuple(only or ()),
-            out=out,
-            store=store,
+            variables,
+            variant=variant or None,
+            only=only,
+            urgency=urgency,
+            out=Path(out) if out else None,
+            store=Path(store) if store else None,
             clean=not slates,
-            jobs=jobs,
+            jobs=jobs or None,
         )
     )
 

@@ -66,11 +66,11 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
         ended = flow(
             storyboard=choice.film.resolve(),
             variables=dict(choice.variables),
-            variant=choice.variant,
-            out=choice.out and choice.out.resolve(),
-            store=choice.store and choice.store.resolve(),
+            variant=choice.variant or "",
+            out=str(choice.out.resolve()) if choice.out else "",
+            store=str(choice.store.resolve()) if choice.store else "",
             slates=not choice.clean,
-            jobs=choice.jobs,
+            jobs=choice.jobs or 0,
             return_state=True,
             **({} if choice.preview else {"only": list(choice.only)}),
         )

@@ -298,8 +298,8 @@ def test_run_forms_explain_every_parameter(tmp_path: Path) -> None:
         assert all(field["description"] for field in form["properties"].values())
         assert form["properties"]["storyboard"]["format"] == "path"
         assert form["properties"]["slates"]["type"] == "boolean"
-        jobs = form["properties"]["jobs"]["anyOf"][0]
-        assert (jobs["type"], jobs["minimum"], jobs["maximum"]) == ("integer", 1, 256)
+        jobs = form["properties"]["jobs"]
+        assert (jobs["type"], jobs["minimum"], jobs["maximum"]) == ("integer", 0, 256)
 
 
 def _write_film(folder: Path, title: str) -> Path:
