@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 from flows.progress import Progress
 from flows.recorder import Recorder
+from generator.plan import ShotJob
+from generator.takes import Take, TakeStore
+from storyboards.film import Film
 
-__all__ = ["FilmOptions", "FilmRun", "preview_size"]
+__all__ = ["Elsewhere", "FilmOptions", "FilmRun", "preview_size"]
 
 PREVIEW_LINES = 360
 """Shorter side of a preview, in pixels: small enough to draw several times faster than it plays."""
@@ -28,6 +33,13 @@ class FilmOptions:
     slates: bool = True
 
 
+class Elsewhere(Protocol):
+    """Where takes are made that need a device, when not in this process."""
+
+    def rendering(self, job: ShotJob, film: Film, store: TakeStore) -> Callable[[], Take]:
+        """Having `job` made, to be called in a thread that waits for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class FilmRun:
     """How this run is shown, recorded and stopped."""
@@ -35,6 +47,8 @@ class FilmRun:
     progress: Progress = field(default_factory=Progress)
     recorder: Recorder = field(default_factory=Recorder)
     stop: Event = field(default_factory=Event)
+    elsewhere: Elsewhere | None = None
+    """None: this process makes all takes itself."""
 
 
 def preview_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -19,9 +19,9 @@ from media.errors import CancelledError, RenderError, StoreError, TakeboardError
 
 __all__ = ["BesideShots", "RenderedShots", "render_shots", "waits_elsewhere"]
 
-DEVICE, REMOTE = "device", "remote"
+DEVICE, REMOTE, FARM = "device", "remote", "farm"
 
-_LANES: Mapping[str, int] = {DEVICE: 2, REMOTE: 4}
+_LANES: Mapping[str, int] = {DEVICE: 2, REMOTE: 4, FARM: 64}
 """Takes at a time besides those drawn on the CPU. On a device one is decoded and encoded while
 the next is denoised, which the backends see to; a service takes a few requests at a time."""
 
@@ -88,6 +88,8 @@ class _Desk:
         backends = InstalledBackends()
         self.backends = {job.backend: backends[job.backend] for job in jobs}
         self.lanes = {name: _lane(backend) for name, backend in self.backends.items()}
+        if run.elsewhere is not None:
+            self.lanes = {name: FARM if at == DEVICE else at for name, at in self.lanes.items()}
         on_device = [job for job in jobs if self.lanes[job.backend] == DEVICE]
         others = [job for job in jobs if self.lanes[job.backend] != DEVICE]
         self.jobs = (*warm_order(on_device), *others)
@@ -102,15 +104,19 @@ class _Desk:
         first_of: dict[str, str] = {}
         for job in self.jobs:
             lane = self.lanes[job.backend]
+            # The first of a generation makes it for all that are cut from it.
+            first = first_of.setdefault(job.generation, job.key) if job.generation else ""
+            needs = tuple(({job.waits_for, first} - {job.key}) & self.keys)
+            if lane == FARM and self.run.elsewhere is not None:
+                made = self.run.elsewhere.rendering(job, self.plan.film, self.store)
+                yield job.key, Work(made, needs, lane)
+                continue
             setup = setup_of(job) if lane == DEVICE else ""
             preparing = f"prepare {job.backend}"
             if job.backend not in prepared:
                 prepared.add(job.backend)
                 yield preparing, Work(self._preparing(job.backend), (), lane, setup)
-            # The first of a generation makes it for all that are cut from it.
-            first = first_of.setdefault(job.generation, job.key) if job.generation else ""
-            needs = (preparing, *(({job.waits_for, first} - {job.key}) & self.keys))
-            yield job.key, Work(self._rendering(job), needs, lane, setup)
+            yield job.key, Work(self._rendering(job), (preparing, *needs), lane, setup)
 
     def _preparing(self, name: str) -> Callable[[], None]:
         """What the backend's takes share, made at once; each take does without it as well."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 __all__ = [
@@ -33,7 +34,7 @@ PRODUCE, PREVIEW, SHOT = f"produce/{FARM}", f"preview/{FARM}", f"shot/{FARM}"
 
 Urgency = Literal["urgent", "normal", "later"]
 URGENCIES: tuple[Urgency, ...] = ("urgent", "normal", "later")
-QUEUES = {urgency: place for place, urgency in enumerate(URGENCIES, start=1)}
+QUEUES: Mapping[str, int] = {urgency: place for place, urgency in enumerate(URGENCIES, start=1)}
 """Work queues of both pools by name, with their priority: 1 is first."""
 
 

@@ -1,9 +1,18 @@
-"""Backends by the name that storyboards use. Each module is imported when it is first asked for."""
+"""Backends by the name that storyboards use. Each module is imported when it is first asked for.
+
+Besides those that are part of Takeboard there are those of other installed packages, which name
+theirs as entry points of the group `takeboard.backends`:
+
+    [project.entry-points."takeboard.backends"]
+    sketch = "sketch_farm:Sketch"
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 
 from generator.backends.base import Backend
 from generator.backends.retired import retired_note
@@ -36,29 +45,29 @@ class InstalledBackends(Mapping[str, Backend]):
         self._made: dict[str, Backend] = {}
 
     def __getitem__(self, id: str) -> Backend:
-        if id not in _CLASSES:
+        if id not in self:
             raise KeyError(id)
         if id not in self._made:
             if id in _SET_UP:
                 _require_known_models()
-            module, name = _CLASSES[id].split(":")
+            module, name = _classes()[id].split(":")
             make: Callable[[], Backend] = getattr(import_module(module), name)
             self._made[id] = make()
         return self._made[id]
 
     def __contains__(self, id: object) -> bool:
-        return id in _CLASSES
+        return id in _CLASSES or id in _of_others()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_CLASSES)
+        return iter(_classes())
 
     def __len__(self) -> int:
-        return len(_CLASSES)
+        return len(_classes())
 
 
 def known_backends() -> tuple[str, ...]:
     """The names of every backend of this installation."""
-    return tuple(_CLASSES)
+    return tuple(_classes())
 
 
 def backend_named(id: str) -> Backend:
@@ -66,12 +75,22 @@ def backend_named(id: str) -> Backend:
     try:
         return InstalledBackends()[id]
     except KeyError:
-        known = list(_CLASSES)
+        known = list(known_backends())
         raise UsageError(
             retired_note(id)
             or f'there is no backend "{id}" in this installation{did_you_mean(id, known)}',
             todo=f"use auto or one of: {', '.join(known)}",
         ) from None
+
+
+def _classes() -> Mapping[str, str]:
+    return {**_CLASSES, **{name: at for name, at in _of_others().items() if name not in _CLASSES}}
+
+
+@cache
+def _of_others() -> Mapping[str, str]:
+    """What other packages bring; a name of ours stays ours."""
+    return {one.name: one.value for one in entry_points(group="takeboard.backends")}
 
 
 def _require_known_models() -> None:

@@ -1,0 +1,55 @@
+"""The Prefect flow that makes one take on a worker. Everything it needs is in the take store."""
+
+from __future__ import annotations
+
+from threading import Event
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.logging import get_run_logger
+from prefect.states import Crashed
+
+from flows.farm.seat import THIS_SEAT, Seat
+from flows.settled import settled
+from generator.backends.base import RenderTools
+from generator.backends.registry import InstalledBackends
+from generator.takes import Take, TakeStore
+from generator.tickets import render_ticket
+from media.errors import StoreError
+from media.shared_store import local_root
+
+__all__ = ["shot"]
+
+
+@flow(name="shot", persist_result=False, validate_parameters=True)
+async def shot(
+    film: str, shot: str, take: int, key: str, store: str, attempt: int = 1
+) -> State[Take]:
+    """Make one take of a film, for a film flow that waits for it.
+
+    Args:
+        film: Title of the film.
+        shot: The shot, such as sc010/sh0010.
+        take: Number of the take.
+        key: The take's key; its ticket in the store says all that is to be made.
+        store: Folder or address of the take store.
+        attempt: How often this film has asked for the take.
+    """
+    # Asynchronous, though it blocks: at the end of any other flow Prefect waits a second for its
+    # heartbeat. The run has its thread and its event loop to itself.
+    seat = THIS_SEAT.get() or Seat("", "", InstalledBackends(), Event())
+    log = get_run_logger()
+    tools = RenderTools({}, {}, seat.stop.is_set)
+
+    def make() -> Take:
+        return render_ticket(key, TakeStore(local_root(store)), seat.backends.__getitem__, tools)
+
+    def say(made: Take) -> str:
+        return f"{shot} take {take}: {made.num_frames} frames, key {key[:12]}"
+
+    end = settled(make, say)
+    log.info(end.message)
+    if isinstance(end.data, StoreError):
+        # The disk of this machine, or the way to the store: another machine may well make it.
+        return Crashed(message=end.message, data=end.data)
+    return end

@@ -1,0 +1,117 @@
+"""A worker's hold on its one child process: start it, give it runs, hear how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+__all__ = ["Ended", "WarmChild"]
+
+_CHILD = (sys.executable, "-m", "flows.farm.child")
+_LONGEST_LINE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run left the child."""
+
+    died: str = ""
+    """How the process died under the run, or empty."""
+    error: str = ""
+    """What Prefect's engine could not settle itself, or empty."""
+
+
+@dataclass(eq=False, slots=True)
+class WarmChild:
+    """One long-lived process that runs flow runs, started when it is needed.
+
+    All methods belong to one event loop.
+    """
+
+    worker: str
+    pool: str
+    on_death: Callable[[str], None] = lambda died: None
+    _process: Process | None = None
+    _runs: dict[UUID, asyncio.Future[Ended]] = field(default_factory=dict)
+    _reading: asyncio.Task[None] | None = None
+    _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def pid(self) -> int:
+        """Of the process; 0: there is none."""
+        return self._process.pid if self._process is not None else 0
+
+    async def run(self, flow_run: UUID) -> Ended:
+        """Have the child run it, and wait until it is done or the child has died."""
+        async with self._starting:
+            if self._process is None:
+                await self._start()
+        ended: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
+        self._runs[flow_run] = ended
+        self._say(run=str(flow_run))
+        try:
+            return await ended
+        finally:
+            self._runs.pop(flow_run, None)
+
+    def stop(self, flow_run: UUID) -> None:
+        """End a run at its next step, as cancelled."""
+        self._say(stop=str(flow_run))
+
+    async def kill(self) -> None:
+        """End the process and all that it started, now; runs under way are told that it died."""
+        if (process := self._process) is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if self._reading is not None:
+            await self._reading
+
+    async def _start(self) -> None:
+        # A group of its own, so that it can be ended with the ffmpeg processes that it started.
+        self._process = await asyncio.create_subprocess_exec(
+            *_CHILD, self.worker, self.pool, stdin=PIPE, stdout=PIPE,
+            limit=_LONGEST_LINE, start_new_session=True,
+        )  # fmt: skip
+        self._reading = asyncio.create_task(self._read(self._process))
+
+    def _say(self, **message: str) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            # To a process that has just died the line is lost, and `_read` says so to its runs.
+            with suppress(ConnectionError, RuntimeError):
+                self._process.stdin.write((json.dumps(message) + "\n").encode())
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            answer = json.loads(line)
+            if "ended" in answer:
+                self._settle(UUID(answer["ended"]), Ended(error=answer["error"]))
+        code = await process.wait()
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)  # what it left behind
+        self._process = None
+        died = _cause(code)
+        self.on_death(died)
+        for flow_run in list(self._runs):
+            self._settle(flow_run, Ended(died=died))
+
+    def _settle(self, flow_run: UUID, ended: Ended) -> None:
+        waiting = self._runs.get(flow_run)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(ended)
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    names = {number.value: number.name for number in signal.Signals}
+    hint = ", which is what a machine does that is out of memory" if code == -signal.SIGKILL else ""
+    return f"{names.get(-code, f'signal {-code}')}{hint}"

@@ -1,0 +1,105 @@
+"""One question for all the runs that a film waits for, asked again and again by one thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import State, StateType
+from prefect.exceptions import PrefectException
+
+__all__ = ["Ended", "RunWatch", "Watched"]
+
+_EVERY_S = 0.5
+_MOST_IN_ONE = 200
+"""Runs in one answer: the server's own limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended: as the server says, or `CRASHED` when it no longer knows of it."""
+
+    type: StateType = StateType.CRASHED
+    message: str = "its run is gone from the server"
+
+
+@dataclass(slots=True)
+class Watched:
+    """A run that somebody waits for; `ended` counts once `over` is set."""
+
+    over: threading.Event = field(default_factory=threading.Event)
+    ended: Ended = field(default_factory=Ended)
+
+
+class RunWatch:
+    """The runs of one film that are not over yet."""
+
+    def __init__(self, client: SyncPrefectClient) -> None:
+        self._client = client
+        self._runs: dict[UUID, Watched] = {}
+        self._lock = threading.Lock()
+        self._asking: threading.Thread | None = None
+        self._silent_since: float | None = None
+
+    @property
+    def silent_s(self) -> float:
+        """How long the server has not answered."""
+        since = self._silent_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    @contextmanager
+    def watched(self, run: UUID) -> Iterator[Watched]:
+        """Keep an eye on the run."""
+        watched = Watched()
+        with self._lock:
+            self._runs[run] = watched
+            if self._asking is None:
+                self._asking = threading.Thread(target=self._ask_all, name="runs", daemon=True)
+                self._asking.start()
+        try:
+            yield watched
+        finally:
+            with self._lock:
+                self._runs.pop(run, None)
+
+    def _ask_all(self) -> None:
+        """Ask until there is nothing more to ask for."""
+        while True:
+            with self._lock:
+                waiting = dict(self._runs)
+                if not waiting:
+                    self._asking = None
+                    return
+            try:
+                self._ask(waiting)
+                self._silent_since = None
+            except (httpx.HTTPError, PrefectException):
+                if self._silent_since is None:
+                    self._silent_since = time.monotonic()
+            time.sleep(_EVERY_S)
+
+    def _ask(self, waiting: dict[UUID, Watched]) -> None:
+        ids = list(waiting)
+        for first in range(0, len(ids), _MOST_IN_ONE):
+            some = ids[first : first + _MOST_IN_ONE]
+            runs = self._client.read_flow_runs(
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=some)), limit=_MOST_IN_ONE
+            )
+            states = {run.id: run.state for run in runs}
+            for run in some:
+                if run not in states:
+                    waiting[run].over.set()
+                elif (state := states[run]) is not None and state.is_final():
+                    waiting[run].ended = _ended(state)
+                    waiting[run].over.set()
+
+
+def _ended(state: State[object]) -> Ended:
+    return Ended(state.type, state.message or state.name or state.type.value.lower())
