@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from threading import Event
+from uuid import UUID
 
 from prefect import flow
 from prefect.client.schemas.objects import State
@@ -14,6 +15,8 @@ from prefect.utilities.urls import url_for
 
 from flows.artifacts import film_words
 from flows.commands import Choice, load, options_for
+from flows.farm.seat import THIS_SEAT
+from flows.farm.submit import FarmShots
 from flows.film import make_film
 from flows.logged_progress import LoggedProgress
 from flows.made import MadeFilm
@@ -98,9 +101,12 @@ def produce(
 
 def make_in_flow(choice: Choice) -> State[MadeFilm]:
     """The film that `choice` names, recorded in the flow run that is under way."""
-    process = THIS_PROCESS.get()
+    process, seat = THIS_PROCESS.get(), THIS_SEAT.get()
     progress = LoggedProgress(process.progress if process else Progress(), get_run_logger())
-    stop = process.stop if process else Event()
+    stop = process.stop if process else seat.stop if seat else Event()
+    elsewhere = None
+    if seat:
+        elsewhere = FarmShots(UUID(str(flow_run.id)), choice.urgency, progress, stop)
     if process:
         process.progress.note(f"watch this run: {url_for('flow-run', flow_run.id)}")
 
@@ -109,7 +115,7 @@ def make_in_flow(choice: Choice) -> State[MadeFilm]:
         recorder = PrefectRecorder(f"{film.code} {film.variant}", progress)
         options = options_for(choice, read_settings(), film)
         try:
-            return make_film(film, options, FilmRun(progress, recorder, stop))
+            return make_film(film, options, FilmRun(progress, recorder, stop, elsewhere))
         except TerminationSignal:
             if process is None:
                 raise  # a worker asked for it, and Prefect knows whether to cancel or to retry

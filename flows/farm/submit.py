@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from threading import Event
 from typing import TypeVar
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from prefect.states import Cancelling
 
 from flows.farm.names import SHOT, Urgency
 from flows.farm.watching import Ended, RunWatch
-from flows.options import FilmRun
+from flows.progress import Progress
 from generator.grouping import setup_of
 from generator.plan import ShotJob
 from generator.takes import Take, TakeStore
@@ -53,12 +54,12 @@ the names of a folder for up to a minute (nfs(5), acdirmax)."""
 class FarmShots:
     """Makes takes on the farm, for one film flow. Its methods may be called from any thread."""
 
-    def __init__(self, flow_run: UUID, urgency: Urgency, run: FilmRun) -> None:
-        """UsageError when the server has no such deployment."""
-        self._flow_run, self._urgency, self._run = flow_run, urgency, run
+    def __init__(self, flow_run: UUID, urgency: Urgency, progress: Progress, stop: Event) -> None:
+        """`flow_run` is the film's own."""
+        self._flow_run, self._urgency = flow_run, urgency
+        self._progress, self._stop = progress, stop
         self._client: SyncPrefectClient = get_client(sync_client=True)
         self._watch = RunWatch(self._client)
-        self._deployment = self._answer(lambda: _deployment(self._client))
 
     def rendering(self, job: ShotJob, film: Film, store: TakeStore) -> Callable[[], Take]:
         """Making `job` on a worker, to be called in a thread that waits for it.
@@ -86,10 +87,10 @@ class FarmShots:
                 if store.find(job.key) is None:
                     raise _cannot(job, ended, tries)
             else:
-                self._run.progress.note(
+                self._progress.note(
                     f"{job.shot_id} take {job.take}: {ended.message}; asked for again"
                 )
-        self._run.progress.advance("shots", job.request.num_frames, job.shot_id)
+        self._progress.advance("shots", job.request.num_frames, job.shot_id)
         return take
 
     def _ask(self, job: ShotJob, film: Film, store: TakeStore, attempt: int) -> _Asked:
@@ -103,7 +104,7 @@ class FarmShots:
             task: Task[[], None] = Task(lambda: None, name="shot", tags=_tags(job, film))
             place = self._client.create_task_run(task, self._flow_run, job.key, name=name)
             run = self._client.create_flow_run_from_deployment(
-                self._deployment,
+                self._deployment(),
                 name=name if attempt == 1 else f"{name}, attempt {attempt}",
                 parameters={
                     "film": film.title,
@@ -126,11 +127,21 @@ class FarmShots:
 
         return self._answer(ask)
 
+    def _deployment(self) -> UUID:
+        try:
+            return self._client.read_deployment_by_name(SHOT).id
+        except ObjectNotFound:
+            raise UsageError(
+                f"the Prefect server has no deployment {SHOT}",
+                where=str(self._client.api_url),
+                todo="run `takeboard up`, or `prefect deploy --all` with Takeboard's prefect.yaml",
+            ) from None
+
     def _wait(self, asked: _Asked, job: ShotJob, store: TakeStore) -> Ended:
         """How the run ended."""
         with self._watch.watched(asked.run) as seen:
             while not seen.over.wait(_POLL_S):
-                if self._run.stop.is_set():
+                if self._stop.is_set():
                     self._cancel(asked)
                     raise _cancelled()
                 silent_s = self._watch.silent_s
@@ -154,8 +165,8 @@ class FarmShots:
                     raise _server_gone(self._client) from error
             if not told:
                 told = True
-                self._run.progress.note("the Prefect server does not answer; waiting for it")
-            if self._run.stop.wait(_ASK_AGAIN_S):
+                self._progress.note("the Prefect server does not answer; waiting for it")
+            if self._stop.wait(_ASK_AGAIN_S):
                 raise _cancelled()
 
     def _cancel(self, asked: _Asked) -> None:
@@ -172,17 +183,6 @@ class _Asked:
     """Made for this film."""
     was_over: bool
     """It had ended before it was asked for: an earlier film's attempt."""
-
-
-def _deployment(client: SyncPrefectClient) -> UUID:
-    try:
-        return client.read_deployment_by_name(SHOT).id
-    except ObjectNotFound:
-        raise UsageError(
-            f"the Prefect server has no deployment {SHOT}",
-            where=str(client.api_url),
-            todo="run `takeboard up`, or `prefect deploy --all` with Takeboard's prefect.yaml",
-        ) from None
 
 
 def _tags(job: ShotJob, film: Film) -> list[str]:
