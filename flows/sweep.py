@@ -4,7 +4,7 @@ Kept whatever their age: everything that any variant, its preview, or another st
 same store uses. Sounds, segments, finished takes and prepared references of other storyboards are
 known only by their use, so those are kept by age alone; they are made again without a model being
 asked. So are generations of several shots, which nobody needs once their takes are cut. What lies
-between the phases of a take goes after a day.
+between the phases of a take goes after a day, as do tickets of takes that are made.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ from generator.history import keys_of_others
 from generator.plan import Plan
 from generator.references import REFERENCES
 from generator.shot_groups import GENERATIONS
+from generator.tickets import ASSETS, TICKETS
 from media.store import ContentStore
 from storyboards.film import Film, film_shots
 
 __all__ = ["KINDS", "sweep"]
 
-KINDS = ("takes", "sounds", "segments", FINISHED, REFERENCES, GENERATIONS, *PHASES)
+KINDS = ("takes", "sounds", "segments", FINISHED, REFERENCES, GENERATIONS, *PHASES, TICKETS, ASSETS)
 
 
 def sweep(

@@ -1,17 +1,20 @@
 """Clearing the store: first a plan of what would go, then, if somebody says so, its removal.
 
 What lies between the phases of a take (embeddings, latents) goes first and after a day: it is of
-use only until the take is in the store, and is never named by a storyboard.
+use only until the take is in the store, and is never named by a storyboard. So are tickets, the
+files that they name, and what a video server sent.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from generator.backends.video_api.ledger import Ledger
 from generator.local.phases import LATENTS, PROMPTS
+from generator.tickets import ASSETS, TICKETS, assets_of_tickets
 from media.store import ContentStore
 
 __all__ = ["PHASES", "GcDone", "GcEntry", "GcPlan", "plan_gc", "run_gc"]
@@ -20,7 +23,8 @@ PHASES = (LATENTS, PROMPTS)
 """Kinds of the store that hold what phases made, in the order in which they go."""
 
 _DAY_S = 86_400.0
-_PHASE_DAYS = 1.0
+_BRIEF_DAYS = 1.0
+"""How long what is of use only until a take is made is kept, once nothing needs it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class GcPlan:
 
     entries: tuple[GcEntry, ...]
     litter: tuple[Path, ...]
-    """Damaged entries put aside, and what killed runs left."""
+    """Damaged entries put aside, what killed runs left, and what belongs to fetched films."""
     stores: tuple[ContentStore, ...]
     size_bytes: int
     """Of the entries."""
@@ -64,18 +68,19 @@ def plan_gc(
 ) -> GcPlan:
     """Entries outside `keep_keys` that were last used longer ago than that. Removes nothing.
 
-    Of PHASES, when they were last used more than a day ago.
+    A ticket is kept while its take is not there, a ticket's file while a ticket names it. Of
+    PHASES, tickets of takes that are there, and files that no ticket names, a day is enough.
     """
     made_at = time.time()
-    keep = frozenset(keep_keys)
     ordered = sorted(stores, key=lambda store: store.kind not in PHASES)
     entries = tuple(
         GcEntry(store, key, store.size_bytes(key), store.last_used(key))
         for store in ordered
-        for key in sorted(set(store.keys()) - keep)
-        if store.last_used(key) < made_at - _days(store, older_than_days) * _DAY_S
+        for key, days in _unused(store, frozenset(keep_keys), older_than_days)
+        if store.last_used(key) < made_at - days * _DAY_S
     )
     litter = tuple(path for store in stores for path in store.litter())
+    litter += tuple(path for ledger in _ledgers(stores) for path in ledger.litter())
     size_bytes = sum(entry.size_bytes for entry in entries)
     return GcPlan(entries, litter, tuple(stores), size_bytes, made_at)
 
@@ -90,8 +95,25 @@ def run_gc(plan: GcPlan) -> GcDone:
         size_bytes += freed or 0
     for store in plan.stores:
         size_bytes += store.sweep()
+    for ledger in _ledgers(plan.stores):
+        size_bytes += ledger.sweep()
     return GcDone(removed, len(plan.entries) - removed, size_bytes)
 
 
-def _days(store: ContentStore, older_than_days: float) -> float:
-    return min(older_than_days, _PHASE_DAYS) if store.kind in PHASES else older_than_days
+def _unused(
+    store: ContentStore, keep: frozenset[str], older_than_days: float
+) -> Iterator[tuple[str, float]]:
+    """Keys that are not kept, in order, and after how many days they go."""
+    brief = min(older_than_days, _BRIEF_DAYS)
+    takes = ContentStore(store.root, "takes")
+    kept = keep | assets_of_tickets(store.root) if store.kind == ASSETS else keep
+    for key in sorted(store.keys()):
+        if store.kind == TICKETS and takes.peek(key):
+            yield key, brief
+        elif key not in kept:
+            yield key, brief if store.kind in (*PHASES, ASSETS) else older_than_days
+
+
+def _ledgers(stores: Sequence[ContentStore]) -> Iterator[Ledger]:
+    """What is kept of jobs at video servers, beside the takes."""
+    return (Ledger(store.root) for store in stores if store.kind == "takes")

@@ -13,6 +13,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -35,7 +36,7 @@ from generator.rendering import (
 from generator.requests import assets_for
 from generator.takes import Take, TakeStore
 from media.errors import RefusalError, RenderError
-from media.store import ContentStore
+from media.store import MANIFEST, ContentStore
 from storyboards.film import Film
 
 __all__ = [
@@ -150,20 +151,29 @@ def render_ticket(
     if take is not None:
         return take
     ticket = read_ticket(key, store)
-    backend = backend_of(ticket.job.backend)
-    _require_same(ticket.job, backend)
-    return render_take(
-        ticket.job, backend, store, tools_for(ticket.job, ticket.assets, store, tools)
-    )
+    job = ticket.job
+    try:
+        backend = backend_of(job.backend)
+    except KeyError:
+        raise RenderError(
+            f"there is no backend {job.backend} in this installation",
+            where=_where(job),
+            todo="install the same Takeboard on every machine",
+        ) from None
+    _require_same(job, backend)
+    return render_take(job, backend, store, tools_for(job, ticket.assets, store, tools))
 
 
 def assets_of_tickets(root: Path) -> frozenset[str]:
-    """Keys of the assets that some ticket in the store names."""
+    """Keys of the assets that some ticket in the store names. The tickets are no newer for it."""
     tickets = ContentStore(root, TICKETS)
-    found = (tickets.find(key, verify=False) for key in tickets.keys())  # noqa: SIM118  # no dict
-    return frozenset(
-        digest for entry in found if entry is not None for digest in entry.details["assets"]
-    )
+    named: set[str] = set()
+    for key in list(tickets.keys()):
+        # Not by `find`, which notes that the ticket is of use.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            manifest = json.loads((tickets.entry_folder(key) / MANIFEST).read_bytes())
+            named.update(manifest["details"]["assets"])
+    return frozenset(named)
 
 
 def _stores(store: TakeStore) -> tuple[ContentStore, ContentStore]:

@@ -542,6 +542,14 @@ def test_a_machine_with_other_parts_refuses(film: Film, store: TakeStore) -> Non
     render_ticket(job.key, store, lambda name: backend, TOOLS)
 
 
+def test_a_backend_that_is_not_installed_is_named(film: Film, store: TakeStore) -> None:
+    job = one_job(film, store)
+    publish_ticket(job, film, store)
+    none: dict[str, Backend] = {}
+    with pytest.raises(RenderError, match="take 1: there is no backend fake in this installation"):
+        render_ticket(job.key, store, none.__getitem__, TOOLS)
+
+
 def test_assets_of_tickets(film: Film, board: Asset, store: TakeStore) -> None:
     assert assets_of_tickets(store.entries.root) == frozenset()
     job = one_job(film, store)

@@ -100,18 +100,30 @@ class Ledger:
         rows = (_read(path) for path in self.folder.glob("??/*.json"))
         return frozenset(row.job_id for row in rows if row and row.server == server)
 
-    def sweep(self) -> None:
-        """Remove what belongs to whole takes, and what nobody came for in two weeks."""
+    def litter(self) -> list[Path]:
+        """What belongs to whole takes, and what nobody came for in two weeks."""
         takes = ContentStore(self.root, "takes")
         oldest = time.time() - _KEEP_S
-        for path in self.folder.glob("??/*.json"):
+        found: list[Path] = []
+        for path in sorted(self.folder.glob("??/*.json")):
             row = _read(path)
             if row is None or takes.peek(row.take) or row.asked_at < oldest:
-                self.forget(path.stem)
-        for part in self.folder.glob(f"??/*{TEMP_SUFFIX}"):
+                found += [one for one in (path, self.film(path.stem)) if one.exists()]
+        for part in sorted(self.folder.glob(f"??/*{TEMP_SUFFIX}")):
             with suppress(OSError):
                 if part.stat().st_mtime < oldest:
-                    part.unlink()
+                    found.append(part)
+        return found
+
+    def sweep(self) -> int:
+        """Remove the litter and return its bytes."""
+        num_bytes = 0
+        for path in self.litter():
+            with suppress(OSError):
+                size = path.stat().st_size
+                path.unlink()
+                num_bytes += size
+        return num_bytes
 
     def _path(self, key: str) -> Path:
         return self.folder / key[:2] / f"{key}.json"

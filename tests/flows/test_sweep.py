@@ -1,0 +1,53 @@
+"""Sweeping a film's store: what its farm still needs stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from films import BOARD, write_film
+
+from flows.options import FilmOptions
+from flows.planning import plan_film
+from flows.sweep import sweep
+from generator.takes import TakeStore
+from generator.tickets import ASSETS, TICKETS, publish_ticket, read_ticket
+from media.store import ContentStore
+from storyboards.resolve import load_film
+
+
+@pytest.fixture(autouse=True)
+def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TAKEBOARD_MODELS", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+def kept(store: TakeStore, kind: str) -> set[str]:
+    return set(ContentStore(store.entries.root, kind).keys())
+
+
+def test_tickets_of_takes_that_are_missing_stay_with_their_files(tmp_path: Path) -> None:
+    film = load_film(write_film(tmp_path))
+    options = FilmOptions(store=tmp_path / "store", out=tmp_path / "out", jobs=2)
+    store = TakeStore(options.store)
+    plan = plan_film(film, options)
+    for job in plan.jobs:
+        publish_ticket(job, film, store)
+    before = kept(store, ASSETS)
+    assert before
+    sweep([(film, options)], older_than_days=0, run=True)
+    assert (kept(store, TICKETS), kept(store, ASSETS)) == ({job.key for job in plan.jobs}, before)
+    first = plan.jobs[0]
+    store.entries.make(first.key, lambda folder: {})
+    swept = sweep([(film, options)], older_than_days=0, run=True)
+    assert {"kind": TICKETS, "key": first.key} in [
+        {"kind": one["kind"], "key": one["key"]} for one in swept["entries"]
+    ]
+    assert kept(store, TICKETS) == {job.key for job in plan.jobs[1:]}
+    for job in plan.jobs[1:]:
+        read_ticket(job.key, store)
+    changed = {**BOARD, "project": {**BOARD["project"], "size": "192x108"}}
+    film = load_film(write_film(tmp_path, changed))
+    for _ in range(2):
+        sweep([(film, options)], older_than_days=0, run=True)
+    assert kept(store, TICKETS) == kept(store, ASSETS) == set()
