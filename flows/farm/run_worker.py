@@ -1,0 +1,70 @@
+"""Serve a pool from this process until it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import anyio
+
+from flows.farm.names import CPU_POOL, GPU_POOL
+from flows.farm.worker import WarmWorker
+from generator.local.device_lock import runtime_folder
+from media.errors import StoreError, UsageError
+from media.files import file_lock
+
+__all__ = ["SLOTS", "run_worker", "worker_name"]
+
+SLOTS = {CPU_POOL: 4, GPU_POOL: 2}
+"""Runs at a time in one worker. Films mostly wait for their takes and for ffmpeg; of two takes of
+one model one is decoded and encoded while the other is denoised."""
+
+
+async def run_worker(
+    pool: str,
+    name: str,
+    *,
+    slots: int | None = None,
+    can: Callable[[str], bool] = lambda setup: True,
+    on_start: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve `pool` until SIGINT or SIGTERM; what is under way then is handed back to the pool.
+
+    `can` tells for a setup whether this machine can make it. UsageError when a worker of that
+    name runs on this machine already.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    with _alone(name):
+        worker = WarmWorker(pool, name, slots=slots or SLOTS.get(pool, 1), can=can)
+        async with anyio.create_task_group() as group:
+            group.start_soon(worker.work)
+            on_start()
+            await stop.wait()
+            await worker.leave()
+            group.cancel_scope.cancel()
+
+
+def worker_name(pool: str, number: int = 0) -> str:
+    """What a worker of this machine is called."""
+    return f"{socket.gethostname()}-{pool}-{number}".replace("/", "-").replace("%", "-")
+
+
+def _alone(name: str) -> ExitStack:
+    """Held while this process bears the name: what ran under it before is handed back by it."""
+    held = ExitStack()
+    lock = runtime_folder() / "workers" / f"{name}.lock"
+    try:
+        held.enter_context(file_lock(lock, timeout_s=1.0))
+    except StoreError as error:
+        raise UsageError(
+            f"a worker called {name} runs on this machine already",
+            where=str(lock),
+            todo="stop it, or give this one another name with --name",
+        ) from error
+    return held

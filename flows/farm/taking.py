@@ -1,0 +1,44 @@
+"""What a worker may take beside what it has: runs as the dispatch sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prefect.client.schemas.objects import FlowRun
+
+from flows.farm.deaths import RESCHEDULED
+from flows.farm.dispatch import Waiting
+from flows.farm.names import QUEUES, tag_value
+
+__all__ = ["fitting", "together", "waiting_run"]
+
+
+def waiting_run(run: FlowRun, place: int) -> Waiting:
+    """A scheduled run; `place` counts from 0 in the order of its pool."""
+    return Waiting(
+        id=str(run.id),
+        setup=tag_value(run.tags, "setup"),
+        urgency=QUEUES.get(tag_value(run.tags, "urgency"), QUEUES["normal"]),
+        seconds=float(tag_value(run.tags, "seconds") or 0),
+        place=place,
+        suspect=run.state is not None and run.state.name == RESCHEDULED,
+    )
+
+
+def fitting(waiting: Sequence[Waiting], under_way: Sequence[Waiting]) -> list[Waiting]:
+    """What can run in one process beside what is under way there.
+
+    Two takes of one model share it; another model would push the first off the device. A run
+    whose process has died runs alone, so that it is known whose fault the next death is.
+    """
+    if not under_way:
+        return list(waiting)
+    if any(one.suspect for one in under_way):
+        return []
+    setups = {one.setup for one in under_way}
+    return [one for one in waiting if not one.suspect and one.setup in setups]
+
+
+def together(best: Sequence[Waiting]) -> list[Waiting]:
+    """The first of `best` with those of the others that can run beside it."""
+    return [*best[:1], *fitting(best[1:], best[:1])]
