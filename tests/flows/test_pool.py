@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.pool import Work, run_all
+from flows.pool import Lane, LaneView, Work, run_all
 from media.errors import CancelledError, MediaError, RenderError
 
 
@@ -128,6 +128,42 @@ def test_a_lane_works_one_setup_off_before_it_begins_another() -> None:
     assert desk.begun[:3] == ["a1", "a2", "a3"], "the second place stays free for a2 and a3"
     assert sorted(desk.begun[3:5]) == ["b1", "b2"]
     assert desk.begun[5:] == ["a4", "a5"], "what waits for another setup holds nothing up"
+
+
+def test_a_lane_may_choose_what_begins() -> None:
+    desk, seen = Desk(), list[LaneView]()
+
+    def last(view: LaneView) -> str:
+        seen.append(view)
+        return view.ready[-1]
+
+    work = {
+        name: Work(desk.piece(name, "device"), needs, "device", name[0])
+        for name, needs in {"a1": (), "a2": ("a1",), "b1": (), "b2": ("b1",)}.items()
+    }
+    lanes = {"device": Lane(1, last)}
+    outcome = run_all(work, jobs=1, stop=threading.Event(), lanes=lanes)
+    assert desk.begun == ["b1", "b2", "a1", "a2"]
+    assert outcome.done.keys() == work.keys()
+    assert seen[0] == LaneView(ready=["a1", "b1"], under_way=[], blocked=["a2", "b2"])
+
+
+def test_a_limit_may_change_and_a_lane_may_wait_with_nothing_under_way() -> None:
+    desk = Desk()
+    limits = iter([0, 0, 1, 1, *[4] * 1000])
+    asked = iter(["", "", *["x"] * 1000])
+    work = {f"{n}": Work(desk.piece(f"{n}", "device", 0.05), lane="device") for n in range(12)}
+    lane = Lane(lambda: next(limits), lambda view: next(asked) and view.ready[0])
+    outcome = run_all(work, jobs=1, stop=threading.Event(), lanes={"device": lane})
+    assert outcome.done.keys() == work.keys()
+    assert desk.most == {"device": 4}
+
+
+def test_a_lane_that_never_chooses_ends_when_stopped() -> None:
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(CancelledError):
+        run_all({"a": Work(int)}, jobs=1, stop=stop, lanes={"cpu": Lane(1, lambda _: "")})
 
 
 def test_what_is_optional_is_done_last_and_dropped_at_the_end() -> None:
