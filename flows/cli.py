@@ -1,7 +1,8 @@
 """The command line. Thin: it reads words, calls `flows`, shows what came back, and exits.
 
 Exit codes: 0 done, 1 unexpected, 2 wrong storyboard or usage, 3 over budget, 4 a shot could not
-be rendered, 5 media or ffmpeg, 6 take store, 130 cancelled (docs/commands.md).
+be rendered, 5 media or ffmpeg, 6 take store, 7 waiting for approval, 130 cancelled
+(docs/commands.md).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from flows import commands
+from flows import cli_farm, commands
 from flows.progress import Progress, RichProgress
 from flows.settings import read_settings
 from media.errors import TakeboardError, UsageError
@@ -257,6 +258,9 @@ def schema(
         sys.stdout.write(text)
     else:
         commands.write_text(out, text)
+
+
+cli_farm.register(app)
 
 
 def main() -> None:

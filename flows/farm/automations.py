@@ -1,0 +1,81 @@
+"""What the Prefect server watches for us: runs of ours whose process fell silent.
+
+A run under way gives a sign of life every 30 seconds. When a machine is gone, nobody can say so:
+the server notices the silence and calls the run crashed, and the film that waits for it asks again.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import StateType
+from prefect.events.actions import ChangeFlowRunState
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+
+from flows.farm.names import PREVIEW, PRODUCE, SHOT
+
+__all__ = ["AUTOMATIONS", "ensure_automations"]
+
+_SILENT_S = 90
+"""Three signs of life missed in a row."""
+_NOT_BEGUN_S = 300
+"""A worker that has taken a run begins it in seconds, unless its process must start first."""
+
+_EVENTS = "prefect.flow-run."
+_FLOWS = [deployment.partition("/")[0] for deployment in (PRODUCE, PREVIEW, SHOT)]
+
+
+def _crashed(name: str, after: set[str], within_s: int, message: str) -> AutomationCore:
+    """Crash a run of ours of which nothing at all is heard for so long `after` these events."""
+    return AutomationCore(
+        name=f"takeboard: {name}",
+        description=message,
+        trigger=EventTrigger(
+            after={_EVENTS + event for event in after},
+            # Any other news will do: it goes on, it ended, or it waits for an approval.
+            expect={f"{_EVENTS}*"},
+            match={"prefect.resource.id": f"{_EVENTS}*"},
+            match_related={"prefect.resource.role": "flow", "prefect.resource.name": _FLOWS},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=within_s),
+        ),
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
+
+
+AUTOMATIONS = (
+    _crashed(
+        "crash what is silent",
+        {"Running", "heartbeat"},
+        _SILENT_S,
+        f"nothing was heard of it for {_SILENT_S} s: its machine or its worker is gone",
+    ),
+    _crashed(
+        "crash what never began",
+        {"Pending", "Submitting", "InfrastructurePending"},
+        _NOT_BEGUN_S,
+        f"a worker took it and did not begin within {_NOT_BEGUN_S} s: it is gone",
+    ),
+)
+
+
+async def ensure_automations(client: PrefectClient) -> None:
+    """Make those that are missing and bring up to date those that differ from ours.
+
+    One that somebody has switched off in the UI stays off.
+    """
+    for asked in AUTOMATIONS:
+        found = await client.read_automations_by_name(asked.name)
+        if not found:
+            await client.create_automation(asked)
+            continue
+        kept, *doubles = found
+        for double in doubles:
+            await client.delete_automation(double.id)
+        if (kept.trigger, kept.actions) != (asked.trigger, asked.actions):
+            await client.update_automation(
+                kept.id, asked.model_copy(update={"enabled": kept.enabled})
+            )
