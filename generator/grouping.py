@@ -48,9 +48,12 @@ def warm_order(jobs: Sequence[ShotJob]) -> tuple[ShotJob, ...]:
 
 
 def setup_of(job: ShotJob) -> str:
-    """What must be loaded for a job, as a name: equal for jobs that find the same model warm."""
+    """What must be loaded for a job, as a name: equal for jobs that find the same model warm.
+
+    `wan@1+3f2a` with its adapters after a space: a machine whose weights are others cannot make it.
+    """
     loras = ",".join(f"{lora.sha256[:12]}x{lora.weight:g}" for lora in job.request.loras)
-    return f"{job.backend} {loras}".rstrip()
+    return f"{job.backend}@{job.revision.replace(' ', '_')} {loras}".rstrip()
 
 
 def _group(job: ShotJob) -> _Group:

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import MappingProxyType
 
 from generator.backends.base import Backend
 from generator.backends.retired import retired_note
-from generator.local.settings import local_settings, models_file
+from generator.local.settings import LocalSettings, local_settings, models_file
 from media.errors import UsageError
 from storyboards.fields import did_you_mean
 
@@ -39,9 +40,13 @@ _SET_UP = tuple(name for name in _CLASSES if name not in ("animatic", "footage")
 
 
 class InstalledBackends(Mapping[str, Backend]):
-    """Every backend of this installation by name, made when first asked for."""
+    """Every backend of this installation by name, made when first asked for.
 
-    def __init__(self) -> None:
+    With `settings`, a backend named there has those instead of the machine's models file.
+    """
+
+    def __init__(self, settings: Mapping[str, LocalSettings] = MappingProxyType({})) -> None:
+        self._settings = settings
         self._made: dict[str, Backend] = {}
 
     def __getitem__(self, id: str) -> Backend:

@@ -11,7 +11,7 @@ from generator.backends.base import Licence
 from generator.keys import content_digest
 from generator.local.levers import LeverSupport, lever_refusal
 from generator.local.settings import PROFILES, LocalSettings, ModelSettings, local_settings
-from generator.local.sources import Need, identity_of, what_is_missing
+from generator.local.sources import Need, identity_of, is_told, what_is_missing
 
 __all__ = ["Needs", "Readiness", "licence_refusal"]
 
@@ -51,7 +51,12 @@ class Readiness:
 
     @property
     def unready(self) -> str:
-        """Why it cannot render on this machine as it is set up, and what to do; empty: it can."""
+        """Why it cannot render on this machine as it is set up, and what to do; empty: it can.
+
+        Of a model that another machine has told of, that machine has answered.
+        """
+        if is_told(self.model):
+            return ""
         return (
             self._remembered("packages", _lacking_packages)
             or licence_refusal(self.licence, self.settings.acknowledged)

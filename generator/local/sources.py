@@ -21,9 +21,12 @@ from generator.local.settings import ModelSettings, PartSettings
 from media.errors import RefusalError, RenderError
 from storyboards.fields import did_you_mean
 
-__all__ = ["Need", "find_sources", "identity_of", "what_is_missing"]
+__all__ = ["Need", "find_sources", "identity_of", "is_told", "told_model", "what_is_missing"]
 
 MAIN = "main"
+
+_TOLD = "told:"
+"""Begins a source that stands for files on another machine; what follows says which they are."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -95,16 +98,46 @@ def identity_of(model: ModelSettings, needs: Sequence[Need]) -> str:
     hasher = hashlib.sha256()
     for need in sorted(needs, key=lambda need: need.name):
         setting = _setting(model, need.name)
-        if setting is None:
-            continue
-        folder = Path(setting.source).expanduser()
-        if folder.is_dir():
-            names = [setting.weight_name] if setting.weight_name else None
-            which = _folder_identity(folder, names)
-        else:
-            which = f"{setting.source}@{setting.revision}/{setting.weight_name}"
-        hasher.update(f"{need.name}={which}\n".encode())
+        if setting is not None:
+            hasher.update(f"{need.name}={_which(setting)}\n".encode())
     return hasher.hexdigest()[:16]
+
+
+def told_model(model: ModelSettings) -> ModelSettings:
+    """The settings as another machine needs them to plan for this one.
+
+    Instead of where the files are they say which files they are: that machine snaps, quotes and
+    names takes as this one does, and learns no path, address or key.
+    """
+
+    def told(name: str) -> str:
+        setting = _setting(model, name)
+        return f"{_TOLD}{_which(setting)}" if setting is not None else ""
+
+    return ModelSettings(
+        source=told(MAIN),
+        variant=model.variant,
+        precision=model.precision,
+        attention=model.attention,
+        step_cache=model.step_cache,
+        parts={name: PartSettings(source=told(name)) for name in model.parts},
+        profiles=model.profiles,
+    )
+
+
+def is_told(model: ModelSettings) -> bool:
+    """Whether the model is another machine's."""
+    return model.source.startswith(_TOLD)
+
+
+def _which(setting: PartSettings) -> str:
+    """Which files a source holds, the same on every machine that has them."""
+    if setting.source.startswith(_TOLD):
+        return setting.source.removeprefix(_TOLD)
+    folder = Path(setting.source).expanduser()
+    if folder.is_dir():
+        return _folder_identity(folder, [setting.weight_name] if setting.weight_name else None)
+    return f"{setting.source}@{setting.revision}/{setting.weight_name}"
 
 
 def _setting(model: ModelSettings, name: str) -> PartSettings | None:

@@ -1,0 +1,89 @@
+"""What a machine can render with, as it tells those that plan films for it.
+
+A film is planned where nobody has weights. What backends snap, quote and call their takes depends
+on the models file and the weights of the machines that render, so those tell both: the settings
+that change a plan, and instead of paths which weights they are. `generator/backends/elsewhere.py`
+plans with that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from generator.backends.base import Backend
+from generator.local.settings import LocalSettings, ModelSettings
+from generator.local.sources import told_model
+from media.errors import TakeboardError
+
+__all__ = ["ToldBackend", "ToldMachine", "is_on_device", "read_told", "tell_machine"]
+
+_FORM = 1
+
+
+class ToldBackend(BaseModel):
+    """A backend that is ready on a machine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    revision: str
+    """As the machine itself names it; who plans with `model` must come to the same."""
+    model: ModelSettings = ModelSettings()
+
+
+class ToldMachine(BaseModel):
+    """Every backend that makes takes on a machine's device, by id."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    form: int = Field(_FORM, ge=_FORM, le=_FORM)
+    takeboard: str
+    """The version there."""
+    acknowledged: tuple[str, ...] = ()
+    """Licences that were accepted there."""
+    backends: Mapping[str, ToldBackend] = Field(default_factory=dict)
+
+    def text(self) -> str:
+        """As short JSON, to be read by `read_told`. Equal machines tell equal texts."""
+        return self.model_dump_json(exclude_defaults=True)
+
+    def can_make(self, setup: str) -> bool:
+        """Whether takes of this setup (`generator.grouping.setup_of`) can be made there."""
+        name, _, revision = setup.partition(" ")[0].partition("@")
+        told = self.backends.get(name)
+        return told is not None and told.revision.replace(" ", "_") == revision
+
+
+def is_on_device(backend: Backend) -> bool:
+    """Whether takes are made on a device of the machine itself."""
+    able = backend.capabilities
+    return not able.remote and able.usd_per_second == 0 and able.gpu_seconds_per_second > 0
+
+
+def tell_machine(backends: Mapping[str, Backend], settings: LocalSettings) -> ToldMachine:
+    """What this machine's device can render with. Loads no weights.
+
+    A backend that cannot be asked (its settings are wrong) is not ready.
+    """
+    ready: dict[str, ToldBackend] = {}
+    for name in backends:
+        try:
+            backend = backends[name]
+            if is_on_device(backend) and not backend.unready:
+                model = told_model(settings.model(name) or ModelSettings())
+                ready[name] = ToldBackend(revision=backend.revision, model=model)
+        except TakeboardError:
+            continue
+    return ToldMachine(
+        takeboard=version("takeboard"), acknowledged=settings.acknowledged, backends=ready
+    )
+
+
+def read_told(text: str) -> ToldMachine | None:
+    """What a machine told, or None when this version cannot read it."""
+    try:
+        return ToldMachine.model_validate_json(text)
+    except ValidationError:
+        return None
