@@ -9,6 +9,7 @@ from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
 from prefect.states import Crashed
 
+from flows.farm.confine import confined_store
 from flows.farm.seat import THIS_SEAT, Seat
 from flows.settled import settled
 from generator.backends.base import RenderTools
@@ -16,7 +17,6 @@ from generator.backends.registry import InstalledBackends
 from generator.takes import Take, TakeStore
 from generator.tickets import render_ticket
 from media.errors import StoreError
-from media.shared_store import local_root
 
 __all__ = ["shot"]
 
@@ -42,7 +42,9 @@ async def shot(
     tools = RenderTools({}, {}, seat.stop.is_set)
 
     def make() -> Take:
-        return render_ticket(key, TakeStore(local_root(store)), seat.backends.__getitem__, tools)
+        return render_ticket(
+            key, TakeStore(confined_store(store)), seat.backends.__getitem__, tools
+        )
 
     def say(made: Take) -> str:
         return f"{shot} take {take}: {made.num_frames} frames, key {key[:12]}"

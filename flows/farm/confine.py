@@ -1,0 +1,52 @@
+"""What a worker allows a run's parameters to name: films, folders and stores inside its roots.
+
+TAKEBOARD_ROOTS says them. `takeboard up` and `takeboard worker` always set it; without it, in the
+process of somebody's own command or script, nothing is confined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from flows.commands import Choice, load, options_for
+from flows.farm.roots import read_roots, require_inside_roots, require_store
+from flows.options import FilmOptions
+from flows.settings import read_settings
+from media.shared_store import local_root
+from storyboards.film import Film
+
+__all__ = ["confined_options", "confined_store", "load_confined"]
+
+
+def load_confined(choice: Choice) -> Film:
+    """The film that `choice` names. UsageError when its storyboard is outside the roots."""
+    return load(replace(choice, film=_confined(choice.film, "storyboard")))
+
+
+def confined_options(choice: Choice, film: Film) -> FilmOptions:
+    """The options of a film that is inside the roots. UsageError when its folders are not.
+
+    Also those that nobody named: beside the storyboard there may be a link that leads away.
+    """
+    settings = read_settings()
+    options = options_for(replace(choice, film=film.path), settings, film)
+    roots = read_roots()
+    if not roots:
+        return options
+    return replace(
+        options,
+        out=require_inside_roots(options.out, roots, "folder for the films"),
+        store=require_store(str(options.store), roots, settings.store),
+    )
+
+
+def confined_store(address: str) -> Path:
+    """The folder of the store at `address`. UsageError when it is none that a run may use."""
+    roots = read_roots()
+    return require_store(address, roots, read_settings().store) if roots else local_root(address)
+
+
+def _confined(path: Path, what: str) -> Path:
+    roots = read_roots()
+    return require_inside_roots(path, roots, what) if roots else path
