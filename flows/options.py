@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import Protocol
 
+from flows.approval import Approval
+from flows.pool import Lane
 from flows.progress import Progress
 from flows.recorder import Recorder
 from generator.plan import ShotJob
@@ -36,6 +38,9 @@ class FilmOptions:
 class Elsewhere(Protocol):
     """Where takes are made that need a device, when not in this process."""
 
+    def lane(self, jobs: Sequence[ShotJob]) -> Lane:
+        """How many of `jobs`, all that are made there, are under way at a time, and which next."""
+
     def rendering(self, job: ShotJob, film: Film, store: TakeStore) -> Callable[[], Take]:
         """Having `job` made, to be called in a thread that waits for it."""
 
@@ -49,6 +54,8 @@ class FilmRun:
     stop: Event = field(default_factory=Event)
     elsewhere: Elsewhere | None = None
     """None: this process makes all takes itself."""
+    approval: Approval = field(default_factory=Approval)
+    """Where the film waits for a person."""
 
 
 def preview_size(size: tuple[int, int]) -> tuple[int, int]:

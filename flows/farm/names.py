@@ -13,6 +13,7 @@ __all__ = [
     "PRODUCE",
     "QUEUES",
     "SHOT",
+    "SLOTS",
     "URGENCIES",
     "WORKER_TYPE",
     "Urgency",
@@ -26,6 +27,10 @@ CPU_POOL = "cpu"
 """Films: their plans, animatic takes, sound and cut. Never a GPU's work."""
 GPU_POOL = "gpu"
 """Takes that a device makes."""
+
+SLOTS: Mapping[str, int] = {CPU_POOL: 4, GPU_POOL: 2}
+"""Runs at a time in one worker. Films mostly wait for their takes and for ffmpeg; of two takes of
+one model one is decoded and encoded while the other is denoised."""
 
 FARM = "farm"
 """Name of the deployments that `takeboard up` makes, each of one flow."""

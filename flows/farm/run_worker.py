@@ -10,17 +10,13 @@ from contextlib import ExitStack
 
 import anyio
 
-from flows.farm.names import CPU_POOL, GPU_POOL
+from flows.farm.names import SLOTS
 from flows.farm.worker import WarmWorker
 from generator.local.device_lock import runtime_folder
 from media.errors import StoreError, UsageError
 from media.files import file_lock
 
-__all__ = ["SLOTS", "run_worker", "worker_name"]
-
-SLOTS = {CPU_POOL: 4, GPU_POOL: 2}
-"""Runs at a time in one worker. Films mostly wait for their takes and for ffmpeg; of two takes of
-one model one is decoded and encoded while the other is denoised."""
+__all__ = ["run_worker", "worker_name"]
 
 
 async def run_worker(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
@@ -24,8 +24,10 @@ from prefect.client.schemas.objects import StateType
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling
 
+from flows.farm.lane import Workers, farm_lane, window_of
 from flows.farm.names import SHOT, Urgency
 from flows.farm.watching import Ended, RunWatch
+from flows.pool import Lane
 from flows.progress import Progress
 from generator.grouping import setup_of
 from generator.plan import ShotJob
@@ -60,6 +62,13 @@ class FarmShots:
         self._progress, self._stop = progress, stop
         self._client: SyncPrefectClient = get_client(sync_client=True)
         self._watch = RunWatch(self._client)
+        self._workers = Workers(self._client)
+        self._window = window_of(())
+
+    def lane(self, jobs: Sequence[ShotJob]) -> Lane:
+        """How many of `jobs` are in the pool at a time, and which goes there next."""
+        self._window = window_of(jobs)
+        return farm_lane(self._window, lambda: self._workers.seats)
 
     def rendering(self, job: ShotJob, film: Film, store: TakeStore) -> Callable[[], Take]:
         """Making `job` on a worker, to be called in a thread that waits for it.
@@ -114,7 +123,11 @@ class FarmShots:
                     "store": address,
                     "attempt": attempt,
                 },
-                tags=[*_tags(job, film), f"urgency:{self._urgency}"],
+                tags=[
+                    *_tags(job, film),
+                    f"urgency:{self._urgency}",
+                    f"chain:{self._window.chain_s(job.key):.0f}",
+                ],
                 idempotency_key=f"{job.key}:{where}:{attempt}",
                 parent_task_run_id=place.id,
                 work_queue_name=self._urgency,

@@ -21,6 +21,7 @@ def waiting_run(run: FlowRun, place: int) -> Waiting:
         urgency=QUEUES.get(tag_value(run.tags, "urgency"), QUEUES["normal"]),
         seconds=float(tag_value(run.tags, "seconds") or 0),
         place=place,
+        chain_s=float(tag_value(run.tags, "chain") or 0),
         suspect=run.state is not None and run.state.name == RESCHEDULED,
     )
 
