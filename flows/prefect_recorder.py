@@ -21,8 +21,10 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
+from flows.events import FilmEvent, emit
+from flows.live_progress import LiveBoard
 from flows.progress import Progress
-from flows.recorder import Recorder
+from flows.recorder import Recorder, Watch
 from flows.settled import settled, unsettled
 
 __all__ = ["PrefectRecorder", "artifact_key"]
@@ -43,6 +45,8 @@ class PrefectRecorder(Recorder):
     """Told when the server does not take a record: that must not cost the film."""
     lost: Event = field(default_factory=Event)
     """Set once the server no longer answers."""
+    board: LiveBoard | None = None
+    """Where bars move; None: nowhere."""
 
     def task(
         self, kind: str, name: str, work: Callable[[], T], facts: Mapping[str, str | int | float]
@@ -79,6 +83,13 @@ class PrefectRecorder(Recorder):
             return unsettled(state)
 
         return lambda: work() if self.lost.is_set() else recorded()
+
+    def watch(self, label: str, num_frames: int) -> Watch:
+        return self.board.progress(label, num_frames) if self.board is not None else Watch()
+
+    def event(self, event: FilmEvent) -> None:
+        if not self.lost.is_set():
+            emit(event)
 
     def note(self, text: str) -> None:
         get_run_logger().info(text)

@@ -18,10 +18,10 @@ from flows.commands import Choice, load, options_for
 from flows.farm.seat import THIS_SEAT
 from flows.farm.submit import FarmShots
 from flows.film import make_film
+from flows.film_record import FilmRecord, recorded_film
 from flows.logged_progress import LoggedProgress
 from flows.made import MadeFilm
 from flows.options import FilmRun
-from flows.prefect_recorder import PrefectRecorder
 from flows.process import THIS_PROCESS
 from flows.progress import Progress
 from flows.run_form import (
@@ -104,29 +104,32 @@ def make_in_flow(choice: Choice) -> State[MadeFilm]:
     process, seat = THIS_PROCESS.get(), THIS_SEAT.get()
     progress = LoggedProgress(process.progress if process else Progress(), get_run_logger())
     stop = process.stop if process else seat.stop if seat else Event()
-    elsewhere = None
-    if seat:
-        elsewhere = FarmShots(UUID(str(flow_run.id)), choice.urgency, progress, stop)
     if process:
         process.progress.note(f"watch this run: {url_for('flow-run', flow_run.id)}")
 
     def make() -> MadeFilm:
         film = _film_of(choice)
-        recorder = PrefectRecorder(f"{film.code} {film.variant}", progress)
         options = options_for(choice, read_settings(), film)
-        try:
-            return make_film(film, options, FilmRun(progress, recorder, stop, elsewhere))
-        except TerminationSignal:
-            if process is None:
-                raise  # a worker asked for it, and Prefect knows whether to cancel or to retry
-            raise CancelledError(
-                "cancelled", todo="run again to go on where this stopped"
-            ) from None
+        with recorded_film(film, progress) as record:
+            elsewhere = _farm(choice, record, stop) if seat else None
+            run = FilmRun(record.progress, record.recorder, stop, elsewhere)
+            try:
+                return make_film(film, options, run)
+            except TerminationSignal:
+                if process is None:
+                    raise  # a worker asked for it, and Prefect knows whether to cancel or to retry
+                raise CancelledError(
+                    "cancelled", todo="run again to go on where this stopped"
+                ) from None
 
     end = settled(make, film_words)
     if process:
         process.end = end
     return end
+
+
+def _farm(choice: Choice, record: FilmRecord, stop: Event) -> FarmShots:
+    return FarmShots(UUID(str(flow_run.id)), choice.urgency, record.progress, stop)
 
 
 def _film_of(choice: Choice) -> Film:

@@ -46,6 +46,9 @@ class Progress:
     def at(self, name: str, done: int, total: int) -> None:
         """`done` of `total` steps of `name` are done."""
 
+    def takes(self, done: int, total: int) -> None:
+        """`done` of the `total` takes that this run makes are there."""
+
     def note(self, text: str) -> None:
         """Something a person should read."""
 

@@ -26,6 +26,8 @@ __all__ = ["hand_over_record", "make_recorded"]
 
 _CLIENT_DEFAULTS = {
     "DO_NOT_TRACK": "1",
+    # Often enough for a server that takes the silent for dead: see farm/automations.py.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     # Our own progress is on the terminal; Prefect's lines go to the server's log of the run.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     # What its services could not send is one line of ours, not an essay of theirs each.

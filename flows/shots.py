@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Lock
 
 from flows.options import FilmOptions, FilmRun
 from flows.pool import CPU, Outcome, Work, run_all
+from flows.watched import watched_take
 from generator.backends.base import Backend, RenderTools
 from generator.backends.registry import InstalledBackends
 from generator.grouping import setup_of, warm_order
@@ -94,6 +95,7 @@ class _Desk:
         others = [job for job in jobs if self.lanes[job.backend] != DEVICE]
         self.jobs = (*warm_order(on_device), *others)
         self.keys = frozenset(job.key for job in jobs)
+        self._counting, self._made = Lock(), 0
 
     def work(self) -> dict[str, Work[Take | None]]:
         """A piece for each take, named by its key, after one for what a backend's takes share."""
@@ -109,14 +111,27 @@ class _Desk:
             needs = tuple(({job.waits_for, first} - {job.key}) & self.keys)
             if lane == FARM and self.run.elsewhere is not None:
                 made = self.run.elsewhere.rendering(job, self.plan.film, self.store)
-                yield job.key, Work(made, needs, lane)
+                yield job.key, Work(self._counted(made), needs, lane)
                 continue
             setup = setup_of(job) if lane == DEVICE else ""
             preparing = f"prepare {job.backend}"
             if job.backend not in prepared:
                 prepared.add(job.backend)
                 yield preparing, Work(self._preparing(job.backend), (), lane, setup)
-            yield job.key, Work(self._rendering(job), (preparing, *needs), lane, setup)
+            made = self._counted(self._rendering(job))
+            yield job.key, Work(made, (preparing, *needs), lane, setup)
+
+    def _counted(self, make: Callable[[], Take]) -> Callable[[], Take]:
+        """`make`, and one take more to be told of."""
+
+        def making() -> Take:
+            take = make()
+            with self._counting:
+                self._made += 1
+                self.run.progress.takes(self._made, len(self.jobs))
+            return take
+
+        return making
 
     def _preparing(self, name: str) -> Callable[[], None]:
         """What the backend's takes share, made at once; each take does without it as well."""
@@ -144,21 +159,26 @@ class _Desk:
         """Rendering `job`, recorded as a task."""
         plan, store, run = self.plan, self.store, self.run
 
-        def render() -> Take:
+        def make(on_step: Callable[[int, int], None]) -> Take:
             shown = 0
 
-            def on_step(done: int, total: int) -> None:
+            def step(done: int, total: int) -> None:
                 nonlocal shown
+                on_step(done, total)
                 # A model counts its own steps before its frames are counted.
                 frames = max(shown, job.request.num_frames * done // max(total, 1))
                 run.progress.advance("shots", frames - shown, job.shot_id)
                 shown = frames
 
-            given = RenderTools({}, {}, run.stop.is_set, on_step)
+            given = RenderTools({}, {}, run.stop.is_set, step)
             tools = tools_for(job, self.assets, store, given)
             take = render_take(job, self.backends[job.backend], store, tools)
-            on_step(1, 1)
+            frames = job.request.num_frames
+            step(frames, frames)
             return take
+
+        def render() -> Take:
+            return watched_take(plan.film.code, job, run.recorder, make)
 
         facts: dict[str, str | int | float] = {
             "shot": job.shot_id,

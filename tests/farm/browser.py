@@ -1,0 +1,129 @@
+"""A headless Chromium that opens pages, clicks on words and takes pictures."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.sync.client import ClientConnection, connect
+
+__all__ = ["Browser", "chromium", "open_browser"]
+
+_READY_WITHIN_S = 30.0
+_SEEN_WITHIN_S = 30.0
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def chromium() -> str:
+    """Path of the browser; nothing where none is installed."""
+    return next((path for name in _NAMES if (path := shutil.which(name))), "")
+
+
+class Browser:
+    """One page."""
+
+    def __init__(self, page: ClientConnection) -> None:
+        self._page, self._sent = page, 0
+        self.foreign: list[str] = []
+        """Addresses beyond this machine that pages asked for."""
+        self.do("Page.enable")
+        self.do("Network.enable")
+
+    def do(self, method: str, **params: Any) -> dict[str, Any]:
+        """What the browser answers."""
+        self._sent += 1
+        self._page.send(json.dumps({"id": self._sent, "method": method, "params": params}))
+        while True:
+            told = json.loads(self._page.recv(timeout=30))
+            if told.get("method") == "Network.requestWillBeSent":
+                self._note(told["params"]["request"]["url"])
+            if told.get("id") == self._sent:
+                assert "error" not in told, told
+                return dict(told["result"])
+
+    def open(self, url: str) -> None:
+        """Go to `url`."""
+        self.do("Page.navigate", url=url)
+
+    def run(self, script: str) -> Any:
+        """The value of a JavaScript expression in the page."""
+        told = self.do("Runtime.evaluate", expression=script, returnByValue=True)
+        return told["result"].get("value")
+
+    def text(self) -> str:
+        """Every word that the page shows."""
+        return str(self.run("document.body ? document.body.innerText : ''"))
+
+    def see(self, *words: str) -> str:
+        """The page's text, once all of `words` are in it."""
+        deadline = time.monotonic() + _SEEN_WITHIN_S
+        while missing := [word for word in words if word not in (text := self.text())]:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not on the page: {missing}; it shows:\n{text}")
+            time.sleep(0.2)
+        return text
+
+    def click(self, words: str) -> None:
+        """Click on the element that shows exactly `words`, once it is there."""
+        find = (
+            "(() => { const all = [...document.querySelectorAll('a, button, li, span, div')];"
+            f" const one = all.reverse().find(e => e.innerText?.trim() === {json.dumps(words)});"
+            " if (one) one.click(); return !!one; })()"
+        )
+        deadline = time.monotonic() + _SEEN_WITHIN_S
+        while not self.run(find):
+            assert time.monotonic() < deadline, f"nothing says {words!r}:\n{self.text()}"
+            time.sleep(0.2)
+
+    def picture(self, path: Path) -> Path:
+        """What the window shows, as a PNG at `path`."""
+        path.write_bytes(base64.b64decode(self.do("Page.captureScreenshot")["data"]))
+        return path
+
+    def _note(self, url: str) -> None:
+        if not url.startswith(("http://127.0.0.1:", "data:", "blob:", "about:")):
+            self.foreign.append(url)
+
+
+@contextmanager
+def open_browser(folder: Path, size: tuple[int, int] = (1500, 1200)) -> Iterator[Browser]:
+    """A browser of its own with its files in `folder`, ended with all its processes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "chromium.log").open("wb") as log:
+        process = subprocess.Popen(
+            [chromium(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+             "--no-first-run", "--disable-background-networking", "--remote-debugging-port=0",
+             f"--window-size={size[0]},{size[1]}", f"--user-data-dir={folder}", "about:blank"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        with connect(_page_address(folder, process), max_size=None) as page:
+            yield Browser(page)
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(timeout=10)
+
+
+def _page_address(folder: Path, process: subprocess.Popen[bytes]) -> str:
+    port_file = folder / "DevToolsActivePort"
+    deadline = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            port = int(port_file.read_text().split()[0])
+            pages = httpx.get(f"http://127.0.0.1:{port}/json/list", timeout=5.0).json()
+            return str(next(one for one in pages if one["type"] == "page")["webSocketDebuggerUrl"])
+        except (OSError, IndexError, ValueError, StopIteration, httpx.HTTPError):
+            time.sleep(0.1)
+    raise RuntimeError("no browser: " + (folder / "chromium.log").read_text()[-2000:])
