@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from flows.finishing import finish_losses
 from flows.options import FilmOptions, preview_size
@@ -15,17 +16,28 @@ from generator.sound.plan import plan_sound
 from generator.takes import TakeStore
 from storyboards.film import Film, cut_of
 
+if TYPE_CHECKING:
+    from flows.farm.readiness import FarmReadiness
+
 __all__ = ["plan_film"]
 
 
-def plan_film(film: Film, options: FilmOptions) -> Plan:
-    """The plan for `film` as these options would make it."""
+def plan_film(film: Film, options: FilmOptions, readiness: FarmReadiness | None = None) -> Plan:
+    """The plan for `film` as these options would make it.
+
+    With `readiness`, what needs a device is planned for the machines of the farm.
+    """
     settings = PlanSettings(only=options.only)
     if options.preview:
         raster = Raster(preview_size(film.size), film.fps)
         settings = replace(settings, raster=raster, backend="animatic")
+        readiness = None
     store = TakeStore(options.store)
-    plan = plan_shots(film, InstalledBackends(), store.entries, load_picks(film), settings)
+    elsewhere = readiness.backends() if readiness is not None else None
+    backends = InstalledBackends() if elsewhere is None else elsewhere
+    plan = plan_shots(film, backends, store.entries, load_picks(film), settings)
+    if elsewhere is not None:
+        plan = replace(plan, notes=plan.notes + elsewhere.notes(film))
     losses = _sound_losses(plan)
     if not options.preview:
         losses += finish_losses(plan)

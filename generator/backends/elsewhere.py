@@ -38,8 +38,10 @@ class BackendsElsewhere(Mapping[str, Backend]):
     can share the film: `notes` says which do not have it.
     """
 
-    def __init__(self, machines: Mapping[str, ToldMachine]) -> None:
-        self.machines = machines
+    def __init__(self, machines: Mapping[str, ToldMachine | None]) -> None:
+        """None stands for what a machine has not told, or not so that this version can read it."""
+        self._machines = {name: machine for name, machine in machines.items() if machine}
+        self._silent = sorted(machines.keys() - self._machines.keys())
         self._own = InstalledBackends()
         self._made: dict[str, Backend] = {}
 
@@ -59,7 +61,7 @@ class BackendsElsewhere(Mapping[str, Backend]):
 
     def notes(self, film: Film) -> tuple[str, ...]:
         """What the film's shots ask for by name and no machine has, and which machines differ."""
-        return (*self._without(film), *self._differing())
+        return (*self._without(film), *self._differing(), *self._unheard())
 
     def _make(self, id: str) -> Backend:
         chosen = self._chosen.get(id)
@@ -81,7 +83,7 @@ class BackendsElsewhere(Mapping[str, Backend]):
     def _chosen(self) -> Mapping[str, _Chosen]:
         """By backend, what most machines have; of equals the first by their text."""
         texts: dict[str, Counter[str]] = {}
-        for machine in self.machines.values():
+        for machine in self._machines.values():
             for id, told in machine.backends.items():
                 texts.setdefault(id, Counter())[told.model_dump_json()] += 1
         chosen: dict[str, _Chosen] = {}
@@ -91,7 +93,7 @@ class BackendsElsewhere(Mapping[str, Backend]):
             best = min(counted, key=lambda text: (-counted[text], text))
             same = [
                 (name, machine)
-                for name, machine in sorted(self.machines.items())
+                for name, machine in sorted(self._machines.items())
                 if id in machine.backends and machine.backends[id].model_dump_json() == best
             ]
             _, first = same[0]
@@ -121,7 +123,7 @@ class BackendsElsewhere(Mapping[str, Backend]):
         for id, chosen in sorted(self._chosen.items()):
             others = [
                 f"{name} ({machine.backends[id].revision})"
-                for name, machine in sorted(self.machines.items())
+                for name, machine in sorted(self._machines.items())
                 if id in machine.backends and name not in chosen.machines
             ]
             if others:
@@ -131,6 +133,13 @@ class BackendsElsewhere(Mapping[str, Backend]):
                     f"differ{'s' * (len(others) == 1)} in weights or settings and will not make "
                     "its takes: give every machine the same models file and weights"
                 )
+
+    def _unheard(self) -> Iterator[str]:
+        for name in self._silent:
+            yield (
+                f"{name} is online and has not told what it can make in words of this version: "
+                "nothing is planned for it; install the same Takeboard on every machine"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -38,22 +39,24 @@ class ToldMachine(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    form: int = Field(_FORM, ge=_FORM, le=_FORM)
+    form: int = Field(ge=_FORM, le=_FORM)
     takeboard: str
     """The version there."""
     acknowledged: tuple[str, ...] = ()
     """Licences that were accepted there."""
     backends: Mapping[str, ToldBackend] = Field(default_factory=dict)
 
-    def text(self) -> str:
-        """As short JSON, to be read by `read_told`. Equal machines tell equal texts."""
-        return self.model_dump_json(exclude_defaults=True)
+    def facts(self) -> dict[str, Any]:
+        """Ready for JSON, to be read by `read_told`. Equal machines tell equal facts."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     def can_make(self, setup: str) -> bool:
         """Whether takes of this setup (`generator.grouping.setup_of`) can be made there."""
-        name, _, revision = setup.partition(" ")[0].partition("@")
-        told = self.backends.get(name)
-        return told is not None and told.revision.replace(" ", "_") == revision
+        model, _, _ = setup.partition(" ")
+        return any(
+            model == f"{name}@{told.revision.replace(' ', '_')}"
+            for name, told in self.backends.items()
+        )
 
 
 def is_on_device(backend: Backend) -> bool:
@@ -77,13 +80,16 @@ def tell_machine(backends: Mapping[str, Backend], settings: LocalSettings) -> To
         except TakeboardError:
             continue
     return ToldMachine(
-        takeboard=version("takeboard"), acknowledged=settings.acknowledged, backends=ready
+        form=_FORM,
+        takeboard=version("takeboard"),
+        acknowledged=settings.acknowledged,
+        backends=ready,
     )
 
 
-def read_told(text: str) -> ToldMachine | None:
+def read_told(facts: object) -> ToldMachine | None:
     """What a machine told, or None when this version cannot read it."""
     try:
-        return ToldMachine.model_validate_json(text)
+        return ToldMachine.model_validate(facts)
     except ValidationError:
         return None

@@ -1,0 +1,159 @@
+"""What the workers of the pool `gpu` can make: told to the server, read by film flows.
+
+Each worker keeps a Prefect variable `takeboard_worker_NAME` that says which backends are ready on
+its machine, with the settings and the weights that a plan depends on (`generator/backends/told`).
+A film counts on those whose workers are online by the pool's own list; a variable whose worker has
+been gone for a day is removed by the next worker that comes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from flows.farm.names import GPU_POOL
+from generator.backends.elsewhere import BackendsElsewhere
+from generator.backends.registry import InstalledBackends
+from generator.backends.told import ToldMachine, read_told, tell_machine
+from generator.local.settings import LocalSettings, local_settings
+from media.errors import TakeboardError, UsageError
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import PrefectClient, SyncPrefectClient
+    from prefect.client.schemas.objects import Worker
+
+__all__ = ["FarmReadiness", "Telling", "farm_readiness", "forget_gone", "publish_readiness"]
+
+_PREFIX = "takeboard_worker_"
+_TAGS = ["takeboard", "readiness"]
+_GONE_S = 86_400.0
+_TELL_EVERY_S = 60.0
+"""A models file that is changed, or weights that were copied, are known within a minute."""
+_PAGE = 200
+_LONGEST = 5000
+"""Bytes of a variable's value (prefect.types.MAX_VARIABLE_VALUE_LENGTH)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FarmReadiness:
+    """What the farm could make when it was asked."""
+
+    workers: Mapping[str, ToldMachine | None]
+    """Those of the pool `gpu` that were online, by name; None: it had not told anything that
+    this version can read."""
+
+    def backends(self) -> BackendsElsewhere:
+        """The installation as a film plans on it."""
+        return BackendsElsewhere(self.workers)
+
+
+class Telling:
+    """What one worker can make, looked up anew every minute and told to the server."""
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._backends = InstalledBackends()
+        self._told: ToldMachine | None = None
+
+    def can_make(self, setup: str) -> bool:
+        """Whether this machine makes takes of the setup; nothing before it was looked up."""
+        return self._told is not None and self._told.can_make(setup)
+
+    async def keep_told(self) -> None:
+        """Tell the server until cancelled. A server that does not answer hears it later."""
+        import anyio
+        import httpx
+        from prefect.client.orchestration import get_client
+        from prefect.exceptions import PrefectException
+
+        log = logging.getLogger("takeboard.readiness")
+        async with get_client() as client:
+            forgotten = False
+            while True:
+                try:
+                    self._told = await anyio.to_thread.run_sync(self._look)
+                    await publish_readiness(client, self._worker, self._told)
+                    if not forgotten:
+                        await forget_gone(client)
+                        forgotten = True
+                except (httpx.HTTPError, PrefectException, TakeboardError) as error:
+                    log.warning("cannot tell what this worker can make: %s", error)
+                await anyio.sleep(_TELL_EVERY_S)
+
+    def _look(self) -> ToldMachine:
+        try:
+            return tell_machine(self._backends, local_settings())
+        except UsageError:
+            # Nothing can be made with a models file that cannot be read.
+            self._told = tell_machine({}, LocalSettings())
+            raise
+
+
+async def publish_readiness(client: PrefectClient, worker: str, told: ToldMachine) -> None:
+    """Have the server keep what the worker told; what it keeps already is left as it is."""
+    from prefect.client.schemas.actions import VariableCreate, VariableUpdate
+    from prefect.exceptions import ObjectAlreadyExists
+
+    name, facts = _variable(worker), told.facts()
+    num_chars = len(json.dumps(facts, ensure_ascii=False).encode())
+    if num_chars > _LONGEST:
+        raise UsageError(
+            f"the models file says more than the server keeps of a worker: {num_chars} characters "
+            f"of {_LONGEST}",
+            where=worker,
+            todo="name fewer models, parts or profiles for one worker",
+        )
+    kept = await client.read_variable_by_name(name)
+    if kept is None:
+        with suppress(ObjectAlreadyExists):
+            await client.create_variable(VariableCreate(name=name, value=facts, tags=_TAGS))
+    elif kept.value != facts:
+        await client.update_variable(VariableUpdate(name=name, value=facts, tags=_TAGS))
+
+
+async def forget_gone(client: PrefectClient) -> None:
+    """Remove what workers have told that have been gone for a day."""
+    from prefect.exceptions import ObjectNotFound
+
+    now = datetime.now(UTC)
+    for offset in count(0, _PAGE):
+        page = await client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
+        for worker in page:
+            seen = worker.last_heartbeat_time
+            if seen is None or (now - seen).total_seconds() > _GONE_S:
+                with suppress(ObjectNotFound):
+                    await client.delete_variable_by_name(_variable(worker.name))
+        if len(page) < _PAGE:
+            return
+
+
+def farm_readiness(client: SyncPrefectClient) -> FarmReadiness:
+    """What the workers that are online now have told."""
+    told: dict[str, ToldMachine | None] = {}
+    for worker in _workers(client):
+        if worker.status == "ONLINE":
+            kept = client.read_variable_by_name(_variable(worker.name))
+            told[worker.name] = read_told(kept.value) if kept else None
+    return FarmReadiness(told)
+
+
+def _workers(client: SyncPrefectClient) -> Iterator[Worker]:
+    for offset in count(0, _PAGE):
+        page = client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
+        yield from page
+        if len(page) < _PAGE:
+            return
+
+
+def _variable(worker: str) -> str:
+    """Its name: lower-case letters, digits and dashes are all that a variable's may have."""
+    plain = re.sub(r"[^a-z0-9_-]", "-", worker.lower())[:200]
+    return _PREFIX + (plain if plain == worker else f"{plain}-{crc32(worker.encode()):08x}")
