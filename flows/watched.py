@@ -11,7 +11,7 @@ from generator.plan import ShotJob
 from generator.takes import Take
 from media.errors import CancelledError, TakeboardError
 
-__all__ = ["watched_take"]
+__all__ = ["OnStep", "watched_take"]
 
 OnStep = Callable[[int, int], None]
 

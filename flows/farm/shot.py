@@ -11,11 +11,14 @@ from prefect.states import Crashed
 
 from flows.farm.confine import confined_store
 from flows.farm.seat import THIS_SEAT, Seat
+from flows.live_progress import prefect_board
+from flows.prefect_recorder import PrefectRecorder
 from flows.settled import settled
+from flows.watched import OnStep, watched_take
 from generator.backends.base import RenderTools
 from generator.backends.registry import InstalledBackends
 from generator.takes import Take, TakeStore
-from generator.tickets import render_ticket
+from generator.tickets import read_ticket, render_ticket
 from media.errors import StoreError
 
 __all__ = ["shot"]
@@ -39,12 +42,20 @@ async def shot(
     # heartbeat. The run has its thread and its event loop to itself.
     seat = THIS_SEAT.get() or Seat("", "", InstalledBackends(), Event())
     log = get_run_logger()
-    tools = RenderTools({}, {}, seat.stop.is_set)
 
     def make() -> Take:
-        return render_ticket(
-            key, TakeStore(confined_store(store)), seat.backends.__getitem__, tools
-        )
+        takes = TakeStore(confined_store(store))
+
+        def render(on_step: OnStep) -> Take:
+            tools = RenderTools({}, {}, seat.stop.is_set, on_step)
+            return render_ticket(key, takes, seat.backends.__getitem__, tools)
+
+        if takes.find(key) is not None:
+            return render(lambda done, total: None)
+        ticket = read_ticket(key, takes)
+        with prefect_board() as board:
+            recorder = PrefectRecorder(ticket.film_code, board=board)
+            return watched_take(ticket.film_code, ticket.job, recorder, render)
 
     def say(made: Take) -> str:
         return f"{shot} take {take}: {made.num_frames} frames, key {key[:12]}"
