@@ -14,7 +14,8 @@ from prefect.runtime import flow_run
 from prefect.utilities.urls import url_for
 
 from flows.artifacts import film_words
-from flows.commands import Choice, load, options_for
+from flows.commands import Choice, options_for
+from flows.farm.confine import confined_options, load_confined
 from flows.farm.seat import THIS_SEAT
 from flows.farm.submit import FarmShots
 from flows.film import make_film
@@ -109,7 +110,11 @@ def make_in_flow(choice: Choice) -> State[MadeFilm]:
 
     def make() -> MadeFilm:
         film = _film_of(choice)
-        options = options_for(choice, read_settings(), film)
+        options = (
+            options_for(choice, read_settings(), film)
+            if process
+            else confined_options(choice, film)
+        )
         with recorded_film(film, progress) as record:
             elsewhere = _farm(choice, record, stop) if seat else None
             run = FilmRun(record.progress, record.recorder, stop, elsewhere)
@@ -134,4 +139,4 @@ def _farm(choice: Choice, record: FilmRecord, stop: Event) -> FarmShots:
 
 def _film_of(choice: Choice) -> Film:
     process = THIS_PROCESS.get()
-    return process.film if process else load(choice)
+    return process.film if process else load_confined(choice)
