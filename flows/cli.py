@@ -12,21 +12,25 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
 from flows import cli_farm, commands
+from flows.farm.names import Urgency
 from flows.progress import Progress, RichProgress
 from flows.settings import read_settings
 from media.errors import TakeboardError, UsageError
 from media.shared_store import local_root
+
+if TYPE_CHECKING:
+    from flows.farm.order import OrderedFilm
 
 __all__ = ["app", "main"]
 
@@ -73,6 +77,12 @@ Jobs = Annotated[
 ]
 Local = Annotated[
     bool, typer.Option("--local", help="Run in this process, unrecorded, even with a server.")
+]
+OnFarm = Annotated[
+    bool, typer.Option("--farm", help="Have the farm make it (takeboard up), and follow it.")
+]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="With --farm: return as soon as it is asked for.")
 ]
 
 
@@ -149,6 +159,8 @@ def preview(
     clean: Clean = False,
     jobs: Jobs = None,
     local: Local = False,
+    farm: OnFarm = False,
+    detach: Detach = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
@@ -162,9 +174,10 @@ def preview(
         clean=clean,
         jobs=jobs,
         local=local,
+        farm=farm,
         preview=True,
     )
-    _make(choice, as_json=as_json, quiet=quiet)
+    _make(choice, detach=detach, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -179,15 +192,18 @@ def produce(
     clean: Clean = False,
     jobs: Jobs = None,
     local: Local = False,
+    farm: OnFarm = False,
+    detach: Detach = False,
+    urgency: Annotated[Urgency, typer.Option(help="With --farm: the queue.")] = "normal",
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Render what is missing and cut the finished film."""
     choice = commands.Choice(
         film, _variables(sets), variant=variant, all_variants=all_variants, out=out, store=store,
-        only=_names(only), clean=clean, jobs=jobs, local=local,
+        only=_names(only), clean=clean, jobs=jobs, local=local, farm=farm, urgency=urgency,
     )  # fmt: skip
-    _make(choice, as_json=as_json, quiet=quiet)
+    _make(choice, detach=detach, as_json=as_json, quiet=quiet)
 
 
 @app.command()
@@ -313,11 +329,17 @@ _out = Console()
 _err = Console(stderr=True)
 
 
-def _make(choice: commands.Choice, *, as_json: bool, quiet: bool) -> None:
+def _make(choice: commands.Choice, *, detach: bool, as_json: bool, quiet: bool) -> None:
+    if (detach or choice.urgency != "normal") and not choice.farm:
+        raise UsageError("--detach and --urgency are for films that the farm makes: add --farm")
     settings = read_settings()
     stop = Event()
     progress = Progress() if quiet or as_json else RichProgress(_err)
     with _stopped_by_signals(stop, progress), progress:
+        if choice.farm:
+            ordered = commands.order(choice, progress, stop, detach=detach)
+            _tell_ordered(ordered, as_json=as_json, quiet=quiet)
+            return
         made = commands.make(choice, settings, progress, stop)
     if as_json:
         _print_json([commands.made_facts(film) for film in made])
@@ -326,6 +348,14 @@ def _make(choice: commands.Choice, *, as_json: bool, quiet: bool) -> None:
             commands.print_made(film, _out)
         if not settings.server_url and not choice.local:
             _out.print(commands.HOW_TO_WATCH, style="dim", highlight=False, soft_wrap=True)
+
+
+def _tell_ordered(ordered: Sequence[OrderedFilm], *, as_json: bool, quiet: bool) -> None:
+    if as_json:
+        _print_json([commands.ordered_facts(film) for film in ordered])
+    elif not quiet:
+        for film in ordered:
+            commands.print_ordered(film, _out)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from media.files import write_atomic
 from media.words import counted
 
 if TYPE_CHECKING:
+    from flows.farm.order import OrderedFilm
     from flows.made import MadeFilm
     from flows.options import FilmOptions
     from generator.plan import Plan
@@ -49,6 +50,7 @@ class Choice:
     clean: bool = False
     jobs: int | None = None
     local: bool = False
+    farm: bool = False
     preview: bool = False
     urgency: Urgency = "normal"
 
@@ -142,6 +144,50 @@ def make(
             run = FilmRun(progress, stop=stop)
             made.append(make_film(film, options_for(one, settings, film), run))
     return tuple(made)
+
+
+def order(
+    choice: Choice, progress: Progress, stop: Event, *, detach: bool
+) -> tuple[OrderedFilm, ...]:
+    """The film, or one for each row of its variants table, made by the farm.
+
+    All are asked for before the first is followed; with `detach` none is. UsageError when no
+    farm answers.
+    """
+    from flows.farm.environment import connect_to_farm
+
+    films = [(one, load(one)) for one in _variants(choice)]
+    connect_to_farm()
+
+    from flows.farm.order import follow_film, order_film
+
+    ordered = [order_film(film, one) for one, film in films]
+    for film in ordered:
+        progress.note(f"{film.title}: watch its run at {film.address}")
+    return tuple(ordered if detach else [follow_film(film, progress, stop) for film in ordered])
+
+
+def ordered_facts(ordered: OrderedFilm) -> dict[str, Any]:
+    """A film that the farm makes, for programs."""
+    return {
+        "title": ordered.title,
+        "variant": ordered.variant,
+        "flow_run": str(ordered.flow_run),
+        "address": ordered.address,
+        "said": ordered.said,
+        "films": [str(path) for path in ordered.films],
+        "report": str(ordered.report) if ordered.report else "",
+    }
+
+
+def print_ordered(ordered: OrderedFilm, console: Console) -> None:
+    """What the farm made, and where; a line a file."""
+    said = ordered.said or "asked for; it waits for a worker"
+    lines = [f"{ordered.title}: {said}", *(f"  film      {_short(path)}" for path in ordered.films)]
+    if ordered.report:
+        lines.append(f"  report    {_short(ordered.report)}")
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
 
 
 def made_facts(made: MadeFilm) -> dict[str, Any]:

@@ -1,0 +1,230 @@
+"""Have a film made by the farm, and follow it from here: what `produce --farm` does.
+
+The film flow runs on a worker of the pool `cpu`; this process only asks, tells what the run's log
+says, and passes Ctrl-C on.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from uuid import UUID
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterType,
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+)
+from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.sorting import LogSort
+from prefect.exceptions import ObjectNotFound, PrefectException
+from prefect.states import Cancelling
+from prefect.utilities.urls import url_for
+
+from flows.commands import Choice
+from flows.farm.links import linked_path
+from flows.farm.names import CPU_POOL, PREVIEW, PRODUCE
+from flows.progress import Progress
+from flows.settled import error_of
+from media.errors import TakeboardError, UsageError, WaitingError
+from media.shared_store import address_of
+from storyboards.film import Film
+
+__all__ = ["OrderedFilm", "follow_film", "order_film"]
+
+_EVERY_S = 1.0
+_ENGINE_SAYS = ("Beginning ", "View at ", "Finished in state ", "Downloading flow code")
+"""Lines of Prefect's own in the log of a run, which say what is said here anyway."""
+_STOP_WITHIN_S = 180.0
+"""A cancelled film ends at its next step; after that it is left to its worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedFilm:
+    """A film that the farm makes, or has made."""
+
+    title: str
+    variant: str
+    flow_run: UUID
+    address: str
+    """Of its page in Prefect's UI."""
+    said: str = ""
+    """What the run ended with; empty: it is not over."""
+    films: tuple[Path, ...] = ()
+    """As the worker sees them."""
+    report: Path | None = None
+
+
+def order_film(film: Film, choice: Choice) -> OrderedFilm:
+    """Ask for the film. UsageError when no farm answers or its deployments are missing."""
+    with _client() as client:
+        name = PREVIEW if choice.preview else PRODUCE
+        try:
+            deployment = client.read_deployment_by_name(name).id
+        except ObjectNotFound:
+            raise UsageError(
+                f"the Prefect server has no deployment {name}",
+                where=str(client.api_url),
+                todo="run `takeboard up`, or `prefect deploy --all` with Takeboard's prefect.yaml",
+            ) from None
+        run = client.create_flow_run_from_deployment(
+            deployment,
+            name=", ".join(filter(None, (film.title, film.variant))),
+            parameters=_parameters(choice),
+            work_queue_name=choice.urgency,
+        )
+        return OrderedFilm(film.title, film.variant, run.id, url_for("flow-run", run.id) or "")
+
+
+def follow_film(ordered: OrderedFilm, progress: Progress, stop: Event) -> OrderedFilm:
+    """Tell what the run's log says until it is over.
+
+    Raises what the film ended with, WaitingError when it waits for a person, and CancelledError
+    after `stop`, once the farm has stopped too.
+    """
+    with _client() as client:
+        following = _Following(client, ordered, progress)
+        following.look()
+        while not following.is_over:
+            if stop.is_set():
+                following.cancel()
+            time.sleep(_EVERY_S)
+            following.look()
+        return following.result()
+
+
+class _Following:
+    """One run, looked at again and again."""
+
+    def __init__(self, client: SyncPrefectClient, ordered: OrderedFilm, progress: Progress) -> None:
+        self._client, self._ordered, self._progress = client, ordered, progress
+        self._state: State[object] | None = None
+        self._told: set[UUID] = set()
+        self._cancelled_at = 0.0
+        self._silent = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes, or nothing more is waited for."""
+        if self._cancelled_at and time.monotonic() - self._cancelled_at > _STOP_WITHIN_S:
+            return True
+        state = self._state
+        return state is not None and (state.is_final() or state.type == StateType.PAUSED)
+
+    def look(self) -> None:
+        """Tell what has come since the last look."""
+        try:
+            self._look()
+            self._silent = False
+        except ObjectNotFound as error:
+            raise TakeboardError(
+                "its run was deleted from the server", where=self._ordered.title
+            ) from error
+        except (httpx.HTTPError, PrefectException):
+            if not self._silent:
+                self._progress.note("the Prefect server does not answer; the film goes on without")
+            self._silent = True
+
+    def cancel(self) -> None:
+        """Have the farm stop it; asked once."""
+        if not self._cancelled_at:
+            with suppress(httpx.HTTPError, PrefectException):
+                self._client.set_flow_run_state(self._ordered.flow_run, Cancelling())
+                self._cancelled_at = time.monotonic()
+
+    def result(self) -> OrderedFilm:
+        """The film as it is now; raises what it ended with."""
+        state = self._state
+        assert state is not None
+        if state.type == StateType.PAUSED:
+            raise WaitingError(
+                state.message or "the film waits for approval",
+                where=self._ordered.address,
+                todo="answer there, or with takeboard approve",
+            )
+        if state.type != StateType.COMPLETED:
+            raise error_of(state)
+        films, report = self._files()
+        return replace(self._ordered, said=state.message or "", films=films, report=report)
+
+    def _look(self) -> None:
+        run = self._client.read_flow_run(self._ordered.flow_run)
+        if run.state is not None and (self._state is None or run.state.name != self._state.name):
+            self._state = run.state
+            if words := self._words(run.state):
+                self._progress.note(f"{self._ordered.title}: {words}")
+        for line in self._client.read_logs(
+            LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])), sort=LogSort.TIMESTAMP_ASC,
+            offset=len(self._told), limit=200,
+        ):  # fmt: skip
+            self._told.add(line.id)
+            own = line.name == "prefect.flow_runs" and not line.message.startswith(_ENGINE_SAYS)
+            if own or line.level >= logging.WARNING:
+                self._progress.note(f"  {line.message}")
+
+    def _words(self, state: State[object]) -> str:
+        """What a change of state means to who waits; nothing where the log says it."""
+        if state.type == StateType.SCHEDULED:
+            return f"{state.message or 'waiting for a worker'}{self._nobody()}"
+        return "begun" if state.type == StateType.RUNNING else ""
+
+    def _nobody(self) -> str:
+        workers = self._client.read_workers_for_work_pool(CPU_POOL)
+        if any(worker.status == "ONLINE" for worker in workers):
+            return ""
+        return f" (none is there now: takeboard worker --pool {CPU_POOL})"
+
+    def _files(self) -> tuple[tuple[Path, ...], Path | None]:
+        links = self._client.read_artifacts(
+            artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=["markdown"])),
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self._ordered.flow_run])),
+        )
+        paths = [path for link in links if (path := linked_path(str(link.data)))]
+        reports = [path for path in paths if path.suffix == ".html"]
+        films = sorted(path for path in paths if path.suffix != ".html")
+        return tuple(films), reports[0] if reports else None
+
+
+@contextmanager
+def _client() -> Iterator[SyncPrefectClient]:
+    client: SyncPrefectClient
+    try:
+        with get_client(sync_client=True) as client:
+            yield client
+    except httpx.HTTPStatusError as error:
+        code = error.response.status_code
+        todo = "set PREFECT_API_AUTH_STRING to its password" if code in (401, 403) else ""
+        raise UsageError(
+            f"the Prefect server refuses ({code})", where=str(error.request.url), todo=todo
+        ) from error
+    except httpx.HTTPError as error:
+        raise UsageError(
+            f"no Prefect server answers ({type(error).__name__})",
+            where=str(client.api_url),
+            todo="start the farm with `takeboard up`, or leave --farm out",
+        ) from error
+
+
+def _parameters(choice: Choice) -> dict[str, object]:
+    """Those of the flow, where they differ from its defaults."""
+    given: dict[str, object] = {
+        "variables": dict(choice.variables),
+        "variant": choice.variant or "",
+        "out": str(choice.out.resolve()) if choice.out else "",
+        "store": address_of(choice.store.resolve()) if choice.store else "",
+        "jobs": choice.jobs or 0,
+    }
+    if not choice.preview:
+        given |= {"only": list(choice.only), "urgency": choice.urgency}
+    kept = {name: value for name, value in given.items() if value}
+    return {"storyboard": str(choice.film.resolve()), "slates": not choice.clean, **kept}
