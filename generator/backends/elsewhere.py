@@ -70,14 +70,19 @@ class BackendsElsewhere(Mapping[str, Backend]):
             return _NotThere(own, _NONE_HAS_IT) if is_on_device(own) else own
         settings = LocalSettings(acknowledged=chosen.acknowledged, models={id: chosen.told.model})
         made = InstalledBackends({id: settings})[id]
-        if made.revision == chosen.told.revision and not made.unready:
-            return made
-        return _NotThere(
-            made,
-            f"cannot be planned for {', '.join(chosen.machines)}, which have it as revision "
-            f"{chosen.told.revision} with Takeboard {chosen.takeboard}: here it would be "
-            f"{made.revision}; install the same version on every machine",
-        )
+        if made.unready:
+            # A backend of another package, which knows no settings but its machine's own.
+            return _NotThere(
+                made, f"is ready on {_some(chosen.machines)}, but cannot plan here: {made.unready}"
+            )
+        if made.revision != chosen.told.revision:
+            return _NotThere(
+                made,
+                f"cannot be planned for {_some(chosen.machines)}, which have it as revision "
+                f"{chosen.told.revision} with Takeboard {chosen.takeboard}: here it would be "
+                f"{made.revision}; install the same version on every machine",
+            )
+        return made
 
     @cached_property
     def _chosen(self) -> Mapping[str, _Chosen]:

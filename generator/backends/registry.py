@@ -53,10 +53,13 @@ class InstalledBackends(Mapping[str, Backend]):
         if id not in self:
             raise KeyError(id)
         if id not in self._made:
+            module, name = _classes()[id].split(":")
+            make: Callable[..., Backend] = getattr(import_module(module), name)
+            if id in _SET_UP and id in self._settings:
+                self._made[id] = make(self._settings[id])
+                return self._made[id]
             if id in _SET_UP:
                 _require_known_models()
-            module, name = _classes()[id].split(":")
-            make: Callable[[], Backend] = getattr(import_module(module), name)
             self._made[id] = make()
         return self._made[id]
 
