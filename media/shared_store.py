@@ -18,12 +18,25 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from media.errors import StoreError, UsageError, translate_os_errors
 from media.files import write_atomic
+from media.object_store import ObjectStore, Patience, open_objects
+from media.shared_kind import SHARED_KINDS, SharedKind
 
-__all__ = ["BINDING", "Binding", "address_of", "binding_of", "is_url", "local_root"]
+__all__ = [
+    "BINDING",
+    "Binding",
+    "address_of",
+    "binding_of",
+    "is_url",
+    "local_root",
+    "require_exclusive",
+    "shared_kind",
+    "shared_objects",
+]
 
 BINDING = "shared.json"
 """In the root of a local copy: what it is a copy of."""
@@ -98,6 +111,56 @@ def binding_of(root: Path) -> Binding | None:
             where=str(path),
             todo="remove the file; the next run with the store's URL writes it again",
         ) from error
+
+
+def shared_objects(root: Path) -> ObjectStore | None:
+    """What `root` is a copy of, ready to be asked; None for a plain folder."""
+    bound = binding_of(root)
+    return _opened(bound.url, os.getpid()) if bound else None
+
+
+def shared_kind(root: Path, kind: str) -> SharedKind | None:
+    """The entries of `kind` that all machines share; None where there are none."""
+    if kind not in SHARED_KINDS or (bound := binding_of(root)) is None:
+        return None
+    return _opened_kind(bound, kind, os.getpid())
+
+
+def require_exclusive(root: Path, objects: ObjectStore, patience: Patience) -> None:
+    """StoreError unless the object store refuses to write a name that is taken.
+
+    Some that speak S3 ignore the condition and overwrite; there, two machines could both believe
+    that theirs is the entry. Tried once for each local copy.
+    """
+    passed = root / _PROBED
+    if passed.exists():
+        return
+    name = f"probe/{uuid.uuid4().hex}"
+    objects.create(name, b"first", patience)
+    refused = not objects.create(name, b"second", patience)
+    objects.delete(name, patience)
+    if not refused:
+        raise StoreError(
+            "it writes over a name that is taken (If-None-Match is ignored), so takes of two "
+            "machines could get mixed",
+            where=objects.url,
+            todo="use an object store with conditional writes, or a folder on NFS",
+        )
+    write_atomic(passed, "")
+
+
+_PROBED = "shared.tried"
+
+
+@lru_cache(maxsize=64)
+def _opened(url: str, _pid: int) -> ObjectStore:
+    """One for a process: connections do not survive a fork."""
+    return open_objects(url)
+
+
+@lru_cache(maxsize=1024)
+def _opened_kind(bound: Binding, kind: str, pid: int) -> SharedKind:
+    return SharedKind(_opened(bound.url, pid), kind, bound.copy)
 
 
 def _checked_url(url: str) -> str:

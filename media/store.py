@@ -7,28 +7,36 @@
 
 A key stands for its content, so an entry is never changed, only made, found and removed. The
 manifest's modification time says when the entry was last of use.
+
+Machines can share a folder over NFS. It must be mounted with version 4 and with its locks (not
+`nolock` or `local_lock=all`): they are what keeps two machines from making one entry. An entry
+appears by the rename of its folder, one step on the server, and a file in it is written and
+flushed before that and never changed, so whoever opens it reads all of it (close-to-open). A
+client may remember for up to a minute that an entry was absent (nfs(5), acdirmax): it then asks
+for the lock, under which the folder is read anew, and finds the entry instead of making it again.
+
+When `root` is the local copy of an object store (media.shared_store), the kinds that machines
+share are found and published there too (media.shared_copy).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from media.errors import StoreError, translate_os_errors
-from media.files import TEMP_SUFFIX, file_lock, publish_folder, sha256_file, write_atomic
+from media.files import TEMP_SUFFIX, file_lock, publish_folder, write_atomic
+from media.manifest import MANIFEST, Manifest, manifest_text, parse_manifest, wrong_file
+from media.shared_copy import SharedCopy, shared_copy
 
-__all__ = ["ContentStore", "Damage", "Entry"]
-
-MANIFEST = "manifest.json"
-MANIFEST_VERSION = 1
+__all__ = ["MANIFEST", "ContentStore", "Damage", "Entry"]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -69,6 +77,11 @@ class ContentStore:
     kind: str
     damage: list[Damage] = field(default_factory=list)
     """What was found damaged through this object."""
+    _shared: SharedCopy | None = field(init=False, repr=False, compare=False)
+    """What all machines share, where `root` is a local copy of it."""
+
+    def __post_init__(self) -> None:
+        self._shared = shared_copy(self.root, self.kind)
 
     @property
     def folder(self) -> Path:
@@ -76,26 +89,40 @@ class ContentStore:
         return self.root / self.kind
 
     def peek(self, key: str) -> bool:
-        """Whether the entry seems to be there: one look at the disk, for plans of many shots."""
-        return (self.entry_folder(key) / MANIFEST).exists()
+        """Whether the entry seems to be there: one look at the disk, for plans of many shots.
+
+        For what machines share it is whether they all can have it, from one listing for many.
+        """
+        here = self._is_here(key)
+        if self._shared is None or (here and self._shared.is_pending(key)):
+            return here
+        return self._shared.there.peek(key)
 
     def find(self, key: str, *, verify: bool = True) -> Entry | None:
         """The entry, or None when it is absent or damaged.
 
         Every file must be there with its size; with `verify` its SHA-256 must be right too,
         which is read once a process for each state of a file. What is damaged is moved to
-        quarantine and noted in `damage`.
+        quarantine and noted in `damage`. What only another machine has is downloaded.
         """
         entry = self._read(key, verify)
-        if isinstance(entry, str):
+        if isinstance(entry, Entry):
+            self._offer(key)
+            return entry
+        if entry is not None:
             try:
                 # Whoever holds the lock is making this entry anew, and deals with the old one.
                 with file_lock(self._lock(key), timeout_s=0):
-                    return self._find_locked(key, verify)
+                    found = self._find_locked(key, verify)
             except StoreError:
                 self.damage.append(Damage(key, entry, None))
                 return None
-        return entry
+            if found is not None:
+                return found
+        if self._shared is None or self._shared.there.manifest(key) is None:
+            return None
+        with file_lock(self._lock(key)):
+            return self._find_locked(key, verify) or self._fetched(key)
 
     def make(
         self,
@@ -107,60 +134,69 @@ class ContentStore:
         """The entry, made by `build` when it is absent.
 
         `build` fills the empty folder it is given and returns the details, ready for JSON. One
-        build at a time for a key: a second caller, here or in another process, waits and takes
-        the first one's result. If the build fails, or its process dies, nothing is there and
-        the next caller builds.
+        build at a time for a key: a second caller, here, in another process or on another
+        machine, waits and takes the first one's result. If the build fails, or its process dies,
+        nothing is there and the next caller builds. What machines share is published before it
+        is returned; StoreError when it cannot be, and the entry is kept here.
         """
         found = self.find(key)
-        if found is not None:
+        if found is not None and (self._shared is None or self._shared.is_known_to_all(key)):
             return found
         with file_lock(self._lock(key), should_stop=should_stop):
             found = self._find_locked(key, verify=True)
-            if found is not None:
-                return found
-            self._sweep(key)
-            what = f"make an entry of {self.kind}"
-            with (
-                publish_folder(self.entry_folder(key)) as temp,
-                translate_os_errors(what, self.folder),
-            ):
-                details = build(temp)
-                self._write_manifest(key, temp, details)
-            made = self._read(key, verify=False)
-        if made is None or isinstance(made, str):
-            raise StoreError(
-                f"the entry {key[:12]} went away as soon as it was made",
-                where=str(self.folder),
-                todo="check the disk",
-            )
-        return made
+            if self._shared is None:
+                return found or self._built(key, build)
+            if found is None:
+                return self._made(key, build, self._shared, should_stop)
+            self._shared.publish(key, found.folder, self._shared.patience(should_stop))
+            return found
+
+    def publish_pending(self, *, should_stop: Callable[[], bool] | None = None) -> int:
+        """Publish what was made here and could not be then; how many entries that were."""
+        published, shared = 0, self._shared
+        for key in shared.pending() if shared else ():
+            with file_lock(self._lock(key), should_stop=should_stop):
+                found = self._find_locked(key, verify=True)
+                if shared and found is None:
+                    shared.settle(key)  # its maker died before it was whole
+                elif shared and found and shared.is_pending(key):
+                    shared.publish(key, found.folder, shared.patience(should_stop))
+                    published += 1
+        return published
 
     def keys(self) -> Iterator[str]:
         """Every key that seems to be there, in order."""
-        if not self.folder.is_dir():
-            return
-        with translate_os_errors("list", self.folder):
-            shelves = sorted(shelf for shelf in self.folder.iterdir() if len(shelf.name) == 2)
-            for shelf in shelves:
-                for folder in sorted(shelf.iterdir()):
-                    if _KEY.fullmatch(folder.name) and self.peek(folder.name):
-                        yield folder.name
+        there = self._shared.there.keys() if self._shared else frozenset()
+        yield from sorted(there.union(self._keys_here()))
+
+    def details_of(self, keys: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        """By key, what the makers of those that are there wrote down; no file is read for it."""
+        wanted = list(dict.fromkeys(keys))
+        here = {key: self._manifest_of(key) for key in wanted}
+        found = {key: one.details for key, one in here.items() if isinstance(one, Manifest)}
+        if self._shared is not None:
+            there = self._shared.there
+            elsewhere = [key for key in wanted if key not in found and there.peek(key)]
+            found |= {key: one.details for key, one in there.manifests(elsewhere).items()}
+        return found
 
     def size_bytes(self, key: str) -> int:
-        """Bytes on disk of the entry; 0 when absent."""
-        return _folder_bytes(self.entry_folder(key))
+        """Bytes of the entry, where all machines share it or on this disk; 0 when absent."""
+        there = self._shared.there.entry(key) if self._shared else None
+        return there.size_bytes if there else _folder_bytes(self.entry_folder(key))
 
     def last_used(self, key: str) -> float:
         """When the entry was made or last found, in seconds since 1970; 0 when absent."""
-        try:
-            return (self.entry_folder(key) / MANIFEST).stat().st_mtime
-        except OSError:
-            return 0.0
+        there = self._shared.there.entry(key) if self._shared else None
+        return max(self._last_used_here(key), there.last_used if there else 0.0)
 
     def touch(self, key: str) -> None:
         """Note that the entry is of use now; a store that cannot be written stays as it is."""
+        folder = self.entry_folder(key)
         with suppress(OSError):
-            os.utime(self.entry_folder(key) / MANIFEST)
+            os.utime(folder / MANIFEST)
+        if self._shared is not None:
+            self._shared.touch(key, folder)
 
     def remove(self, key: str, *, used_before: float) -> int | None:
         """Remove the entry and return its bytes; None when it is in use or was used since."""
@@ -171,13 +207,18 @@ class ContentStore:
                 if not os.access(self.folder, os.W_OK):
                     raise
                 return None
-            if not self.peek(key) or self.last_used(key) >= used_before:
+            used_there = self._shared.there.last_used(key) if self._shared else 0.0
+            last_used = max(self._last_used_here(key), used_there)
+            if not last_used or last_used >= used_before:
                 return None
             num_bytes = self.size_bytes(key)
+            if self._shared is not None:
+                self._shared.there.remove(key)
+                self._shared.settle(key)
             with translate_os_errors("remove", self.entry_folder(key)):
                 # Without its manifest it no longer exists, whatever happens next.
-                (self.entry_folder(key) / MANIFEST).unlink()
-                shutil.rmtree(self.entry_folder(key))
+                (self.entry_folder(key) / MANIFEST).unlink(missing_ok=True)
+                shutil.rmtree(self.entry_folder(key), ignore_errors=not self._is_here(key))
             return num_bytes
 
     def litter(self) -> list[Path]:
@@ -194,8 +235,8 @@ class ContentStore:
         return found
 
     def sweep(self) -> int:
-        """Remove the litter and return its bytes."""
-        num_bytes = 0
+        """Remove the litter, here and where all machines share, and return its bytes."""
+        num_bytes = self._shared.there.sweep() if self._shared else 0
         for path in self.litter():
             num_bytes += _folder_bytes(path)
             shutil.rmtree(path, ignore_errors=True)
@@ -217,6 +258,24 @@ class ContentStore:
         except StoreError:
             return True
 
+    def _keys_here(self) -> Iterator[str]:
+        if not self.folder.is_dir():
+            return
+        with translate_os_errors("list", self.folder):
+            for shelf in (shelf for shelf in self.folder.iterdir() if len(shelf.name) == 2):
+                for folder in shelf.iterdir():
+                    if _KEY.fullmatch(folder.name) and self._is_here(folder.name):
+                        yield folder.name
+
+    def _is_here(self, key: str) -> bool:
+        return (self.entry_folder(key) / MANIFEST).exists()
+
+    def _last_used_here(self, key: str) -> float:
+        try:
+            return (self.entry_folder(key) / MANIFEST).stat().st_mtime
+        except OSError:
+            return 0.0
+
     def _find_locked(self, key: str, verify: bool) -> Entry | None:
         entry = self._read(key, verify)
         if isinstance(entry, str):
@@ -224,50 +283,98 @@ class ContentStore:
             return None
         return entry
 
+    def _offer(self, key: str) -> None:
+        """Publish what an earlier run could not, unless somebody is at it."""
+        if self._shared and self._shared.is_pending(key):
+            with suppress(StoreError), file_lock(self._lock(key), timeout_s=0):
+                self._shared.offer(key, self.entry_folder(key))
+
+    def _fetched(self, key: str, should_stop: Callable[[], bool] | None = None) -> Entry | None:
+        """The entry, downloaded; None when it is absent or damaged there. Its lock is held."""
+        if self._shared is None:
+            return None
+        self._sweep(key)
+        wrong = self._shared.fetch(key, self.entry_folder(key), self._shared.patience(should_stop))
+        if wrong is None:
+            return self._just_made(key)
+        if wrong:
+            self.damage.append(Damage(key, f"in the shared store: {wrong}", None))
+        return None
+
+    def _made(
+        self,
+        key: str,
+        build: Callable[[Path], Mapping[str, Any]],
+        shared: SharedCopy,
+        should_stop: Callable[[], bool] | None,
+    ) -> Entry:
+        """The entry, built and published here unless another machine does; its lock is held."""
+        patience = shared.patience(should_stop)
+        while True:
+            with shared.alone(key, patience) as is_ours:
+                if is_ours:
+                    shared.expect(key)
+                    try:
+                        built = self._built(key, build)
+                    except BaseException:
+                        shared.settle(key)
+                        raise
+                    shared.publish(key, built.folder, patience)
+                    return built
+            found = self._fetched(key, should_stop)
+            if found is not None:
+                return found
+
+    def _built(self, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
+        """The entry, built here; its lock is held."""
+        self._sweep(key)
+        what = f"make an entry of {self.kind}"
+        with (
+            publish_folder(self.entry_folder(key)) as temp,
+            translate_os_errors(what, self.folder),
+        ):
+            if self._is_here(key):
+                return self._just_made(key)  # ours is dropped
+            details = build(temp)
+            write_atomic(temp / MANIFEST, manifest_text(self.kind, key, temp, details))
+        return self._just_made(key)
+
+    def _just_made(self, key: str) -> Entry:
+        made = self._read(key, verify=False)
+        if not isinstance(made, Entry):
+            raise StoreError(
+                f"the entry {key[:12]} went away as soon as it was made",
+                where=str(self.folder),
+                todo="check the disk",
+            )
+        return made
+
     def _read(self, key: str, verify: bool) -> Entry | str | None:
         """The entry, None when absent, or what is wrong with it."""
+        listed = self._manifest_of(key)
+        if not isinstance(listed, Manifest):
+            return listed
         folder = self.entry_folder(key)
+        files: dict[str, Path] = {}
+        for name, facts in listed.files.items():
+            if wrong := wrong_file(folder / name, facts, verify=verify):
+                return f"{name} {wrong}"
+            files[name] = folder / name
+        if time.time() - self._last_used_here(key) > _TOUCH_EVERY_S:
+            self.touch(key)
+        size_bytes = listed.num_bytes + sum(facts.num_bytes for facts in listed.files.values())
+        return Entry(key, folder, files, listed.details, size_bytes)
+
+    def _manifest_of(self, key: str) -> Manifest | str | None:
+        """The entry's manifest on this disk, None when it is absent, or what is wrong with it."""
         try:
-            text = (folder / MANIFEST).read_bytes()
+            text = (self.entry_folder(key) / MANIFEST).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             # An entry that is being removed, or was when the machine stopped, is absent.
             return None
         except OSError as error:
             return f"its manifest cannot be read: {(error.strerror or str(error)).lower()}"
-        listed = _parse_manifest(text, self.kind, key)
-        if isinstance(listed, str):
-            return listed
-        files: dict[str, Path] = {}
-        size_bytes = len(text)
-        for name, (num_bytes, digest) in listed.files.items():
-            wrong = _wrong_file(folder / name, num_bytes, digest if verify else "")
-            if wrong:
-                return f"{name} {wrong}"
-            files[name] = folder / name
-            size_bytes += num_bytes
-        if time.time() - self.last_used(key) > _TOUCH_EVERY_S:
-            self.touch(key)
-        return Entry(key, folder, files, listed.details, size_bytes)
-
-    def _write_manifest(self, key: str, folder: Path, details: Mapping[str, Any]) -> None:
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        files = {
-            path.relative_to(folder).as_posix(): {
-                "bytes": path.stat().st_size,
-                "sha256": sha256_file(path),
-            }
-            for path in paths
-        }
-        manifest = {
-            "version": MANIFEST_VERSION,
-            "kind": self.kind,
-            "key": key,
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "files": files,
-            "details": details,
-        }
-        text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomic(folder / MANIFEST, text + "\n")
+        return parse_manifest(text, self.kind, key)
 
     def _quarantine(self, key: str, reason: str) -> None:
         """Called with the key's lock held."""
@@ -283,46 +390,9 @@ class ContentStore:
         shelf = self.entry_folder(key).parent
         for temp in shelf.glob(f".{key[:_LOCK_NAME_CHARS]}.*{TEMP_SUFFIX}"):
             shutil.rmtree(temp, ignore_errors=True)
-        if self.entry_folder(key).exists():
+        if self.entry_folder(key).exists() and not self._is_here(key):
             # Without a manifest: its removal was cut short.
             shutil.rmtree(self.entry_folder(key), ignore_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    files: Mapping[str, tuple[int, str]]
-    details: Mapping[str, Any]
-
-
-def _parse_manifest(text: bytes, kind: str, key: str) -> _Listed | str:
-    try:
-        manifest = json.loads(text)
-        expected = (MANIFEST_VERSION, kind, key)
-        found = (manifest["version"], manifest["kind"], manifest["key"])
-        if found != expected:
-            return f"its manifest says {found}, expected {expected}"
-        files = {
-            str(name): (int(facts["bytes"]), str(facts["sha256"]))
-            for name, facts in manifest["files"].items()
-        }
-        if any(".." in name.split("/") or name.startswith("/") for name in files):
-            return "its manifest names files outside its folder"
-        return _Listed(files, dict(manifest["details"]))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "its manifest is damaged"
-
-
-def _wrong_file(path: Path, num_bytes: int, digest: str) -> str:
-    """What is wrong with the file, or nothing; an empty `digest` is not compared."""
-    try:
-        size = path.stat().st_size
-        if size != num_bytes:
-            return f"has {size} bytes, expected {num_bytes}"
-        if digest and sha256_file(path) != digest:
-            return "is not what was written"
-    except (OSError, StoreError):
-        return "is missing or cannot be read"
-    return ""
 
 
 def _folder_bytes(folder: Path) -> int:
