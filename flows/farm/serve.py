@@ -13,7 +13,7 @@ from flows.farm.follow import end_with_parent
 
 __all__ = ["main"]
 
-_WORKERS_FIRST_S = 10.0
+_WORKERS_FIRST_S = 5.0
 """How long a server without `up` stays for the workers, which hand back what they were doing."""
 _LAST_ANSWERS_S = 5
 
