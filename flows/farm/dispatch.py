@@ -3,22 +3,22 @@
 A pool holds a window of takes, about twice as many as there are workers. The film's side
 (`flows.farm.window`) sees to it that the window holds the right mix; the worker's side, here,
 chooses from it. Both think in *models*: loading one takes minutes, changing its adapters
-seconds, and a setup (`generator.grouping.setup_of`) is a model with its adapters.
+seconds, and a setup (`generator.grouping.setup_of`) is a model with its adapters. The workers
+that have a model loaded are its crew. What a worker chooses, and why:
 
-What a worker chooses, and why:
-
-- What it has loaded comes first; then the same model with other adapters. It never leaves a
-  model that has work for it, but for a more urgent film.
-- Another model is loaded only for a take that those who have the model could not begin sooner
-  than it loads. Loading for the last takes of another crew would begin them later, not sooner.
-- A more urgent take is worth leaving a warm model for by the same rule: when the crew of its
-  model comes to it within a loading time, staying is as quick and costs nothing. Within the
-  model that it has, and where only adapters change, urgency goes before everything.
-- When it must change, to the model with the most waiting work for each worker on it, and not to
-  one that it left, so that crews are as large as their share of the work and nobody comes back.
-- Within a setup, the longest chain first, then the longest take (list scheduling by critical
-  path and longest processing time: Graham, Bounds on multiprocessing timing anomalies, SIAM
-  Journal on Applied Mathematics 17, 1969).
+- What it has loaded comes first; then the same model with other adapters.
+- A model that has work for it is left in two cases. For a more urgent film, when the crew of its
+  model would come to that much later than it is loaded; else staying is as quick and costs
+  nothing. And when crews are out of proportion: its own is done, even without it, before another
+  would be with it. Crews of the right size from the beginning need no second loading later.
+- With nothing left to do for its model, it loads another only for a take that the crew could not
+  begin sooner: loading for the last takes of others would begin them later, not sooner.
+- It then goes to the model with the most work for each of its crew, and not to one that it left.
+- Within a model the most urgent first; then the longest chain, then the longest take (list
+  scheduling by critical path and longest processing time: Graham, Bounds on multiprocessing
+  timing anomalies, SIAM Journal on Applied Mathematics 17, 1969).
+- A chain of a film that can wait goes like one of a normal film as soon as everything else would
+  be done before it: then waiting makes it late. An urgent film goes before it all the same.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ __all__ = ["LOAD_S", "Waiting", "by_preference", "model_of"]
 
 LOAD_S = 120.0
 """What loading a model of tens of gigabytes is taken to last: one to three minutes."""
-
-
 ADAPTERS_WORTH_S = 60.0
 """Changing adapters takes seconds: not for each take, but for a chain longer by a minute."""
+URGENT_LOADS = 1.0
+"""An urgent take is left to its model's crew for so many loading times."""
+NORMAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Waiting:
 
     id: str
     setup: str
-    urgency: int = 2
+    urgency: int = NORMAL
     """1 is first, as the pool's queues count."""
     seconds: float = 0.0
     """How long it will take, as quoted."""
@@ -53,8 +54,22 @@ class Waiting:
     """Where it stands among those in the pool."""
     chain_s: float = 0.0
     """Seconds of the take and of the longest chain of takes that go on from it."""
+    film: str = ""
+    left_s: float = 0.0
+    """Seconds of its film's takes of this model that were not in the pool yet when it was put
+    there."""
     suspect: bool = False
     """Its process has died before."""
+
+    @property
+    def model(self) -> str:
+        """What takes minutes to load."""
+        return model_of(self.setup)
+
+    @property
+    def longest_s(self) -> float:
+        """Seconds until the last take that goes on from it."""
+        return max(self.chain_s, self.seconds)
 
 
 def model_of(setup: str) -> str:
@@ -71,108 +86,132 @@ def by_preference(
     free: int = 1,
     load_s: float = LOAD_S,
 ) -> list[Waiting]:
-    """What a worker should take, the best first; empty when it had better wait for its own.
+    """What a worker should take, the best first; empty when others had better do it.
 
     `waiting` is what it is able to make, `warm` are the setups that it has had, the latest
     first: that one is loaded, the others it has left. `elsewhere` counts the workers that are
     busy by setup. `free` workers choose at this moment, this one included; `who`, its name,
     decides which of them it thinks itself to be, so that few reach for the same take.
     """
-    loaded = model_of(warm[0]) if warm else ""
-    crews = Counter[str]()
-    for setup, busy in elsewhere.items():
-        crews[model_of(setup)] += busy
-    models = _by_model(waiting)
-    own = sorted(models.get(loaded, ()), key=lambda one: _own_order(one, warm[0]))
-    far = {
-        model: [one for one in _late(takes, crews[model], load_s) if _worth(one, own, crews)]
-        for model, takes in models.items()
-        if model != loaded
-    }
-    left = {model_of(setup) for setup in warm} - {loaded}
+    scene = _Scene(waiting, elsewhere, load_s)
     turn = crc32(who.encode()) % max(free, 1)
-    return [*_turned(_seats(far, models, crews, left), turn), *_turned(own, turn)]
+    loaded = model_of(warm[0]) if warm else ""
+    own = sorted(scene.takes.pop(loaded, ()), key=lambda one: scene.own_order(one, warm[0]))
+    left = {model_of(setup) for setup in warm} - {loaded}
+    if not own:
+        far = {model: scene.late(model, load_s) for model in scene.takes}
+    else:
+        far = scene.urgent(own[0]) or scene.out_of_proportion(loaded, left)
+    return [*_turned(scene.seats(far, left), turn), *_turned(own, turn)]
 
 
-def _by_model(waiting: Iterable[Waiting]) -> dict[str, list[Waiting]]:
-    models: dict[str, list[Waiting]] = {}
-    for one in waiting:
-        models.setdefault(model_of(one.setup), []).append(one)
-    return models
+class _Scene:
+    """The pool at one moment, by model."""
 
+    def __init__(
+        self, waiting: Sequence[Waiting], elsewhere: Mapping[str, int], load_s: float
+    ) -> None:
+        self._load_s = load_s
+        self.crews = Counter[str]()
+        for setup, busy in elsewhere.items():
+            self.crews[model_of(setup)] += busy
+        self.takes: dict[str, list[Waiting]] = {}
+        left_s: dict[tuple[str, str], float] = {}
+        for one in waiting:
+            self.takes.setdefault(one.model, []).append(one)
+            # It only becomes less: the least is the latest.
+            of_film = one.model, one.film
+            left_s[of_film] = min(one.left_s, left_s.get(of_film, one.left_s))
+        self.left_s = dict.fromkeys(self.takes, 0.0)
+        for (model, _), seconds in left_s.items():
+            self.left_s[model] += seconds
+        self.work_s = {
+            model: self.left_s[model] + sum(one.seconds for one in takes)
+            for model, takes in self.takes.items()
+        }
+        self._horizon_s = sum(self.work_s.values()) / (self.crews.total() + 1)
 
-def _own_order(one: Waiting, loaded: str) -> tuple[int, float, int]:
-    """What is urgent, then what is long; other adapters only for much longer ones."""
-    worth = _chain(one) - (ADAPTERS_WORTH_S if one.setup != loaded else 0.0)
-    return one.urgency, -worth, one.place
+    def urgency(self, one: Waiting) -> int:
+        """As asked for, but normal for a chain that would otherwise be the last to end."""
+        late = one.longest_s > one.seconds and one.longest_s + self._load_s >= self._horizon_s
+        return min(one.urgency, NORMAL) if late else one.urgency
 
+    def own_order(self, one: Waiting, loaded: str) -> tuple[int, float, int]:
+        """What is urgent, then what is long; other adapters only for much longer ones."""
+        worth = one.longest_s - (ADAPTERS_WORTH_S if one.setup != loaded else 0.0)
+        return self.urgency(one), -worth, one.place
 
-def _order(one: Waiting) -> tuple[int, float, int]:
-    return one.urgency, -_chain(one), one.place
+    def late(self, model: str, after_s: float) -> list[Waiting]:
+        """The model's takes that its crew would begin only after so many seconds, in order.
 
-
-def _chain(one: Waiting) -> float:
-    return max(one.chain_s, one.seconds)
-
-
-def _late(takes: Sequence[Waiting], crew: int, load_s: float) -> list[Waiting]:
-    """Those that a crew of so many would not begin before somebody else has loaded the model.
-
-    Busy workers become free one after the other, evenly spread over a take.
-    """
-    ordered = sorted(takes, key=_order)
-    if not crew:
-        return ordered
-    mean = sum(one.seconds for one in takes) / len(takes)
-    free_at = [mean * (place + 0.5) / crew for place in range(crew)]
-    late = []
-    for one in ordered:
-        if free_at[0] > load_s:
-            late.append(one)
-        heapq.heapreplace(free_at, free_at[0] + one.seconds)
-    return late
-
-
-def _worth(one: Waiting, own: Sequence[Waiting], crews: Mapping[str, int]) -> bool:
-    """Whether to leave a model that has work for it: urgent, or critical and nobody has it."""
-    if not own or one.urgency < own[0].urgency:
-        return True
-    if one.urgency > own[0].urgency or crews[model_of(one.setup)]:
-        return False
-    share = sum(other.seconds for other in own) / (crews[model_of(own[0].setup)] + 1)
-    return _chain(one) > share
-
-
-def _seats(
-    far: Mapping[str, Sequence[Waiting]],
-    models: Mapping[str, Sequence[Waiting]],
-    crews: Mapping[str, int],
-    left: Iterable[str],
-) -> list[Waiting]:
-    """The takes of other models, each as if somebody had gone for every one before it.
-
-    The next seat is of the model with the most work for each worker on it (D'Hondt's rule for
-    dividing seats), so crews come to have the shares that the work has.
-    """
-    work = {model: sum(_chain(one) for one in takes) for model, takes in models.items()}
-    seated = Counter(crews)
-    queues = {model: deque(takes) for model, takes in far.items() if takes}
-    ordered = []
-    while queues:
-        model = min(
-            queues,
-            key=lambda name: (
-                queues[name][0].urgency,
-                name in left,
-                -work[name] / (seated[name] + 1),
-                queues[name][0].place,
-            ),
+        A busy crew becomes free one after the other, evenly spread over a take.
+        """
+        ordered = sorted(
+            self.takes[model], key=lambda one: (self.urgency(one), -one.longest_s, one.place)
         )
-        ordered.append(queues[model].popleft())
-        seated[model] += 1
-        if not queues[model]:
-            del queues[model]
-    return ordered
+        crew, mean_s = self.crews[model], sum(one.seconds for one in ordered) / len(ordered)
+        if not crew or (self.left_s[model] and self.work_s[model] / crew > after_s + mean_s):
+            return ordered
+        free_at = [mean_s * (place + 0.5) / crew for place in range(crew)]
+        late = []
+        for one in ordered:
+            if free_at[0] > after_s:
+                late.append(one)
+            heapq.heapreplace(free_at, free_at[0] + one.seconds)
+        return late
+
+    def urgent(self, best: Waiting) -> dict[str, list[Waiting]]:
+        """What to leave a model for that has `best`: more urgent, and otherwise long in coming."""
+        most = self.urgency(best)
+        found = {}
+        for model, takes in self.takes.items():
+            urgent = [one for one in takes if self.urgency(one) < min(most, NORMAL)]
+            seconds = sum(one.seconds for one in urgent)
+            if seconds > URGENT_LOADS * self._load_s * self.crews[model]:
+                found[model] = sorted(urgent, key=lambda one: (-one.longest_s, one.place))
+        return found
+
+    def out_of_proportion(self, loaded: str, left: Iterable[str]) -> dict[str, list[Waiting]]:
+        """The model that would be done last, when its own crew is done before, even without it."""
+        if not self.crews[loaded]:
+            return {}
+        own_s = self.work_s[loaded] / self.crews[loaded]
+
+        def done_s(model: str) -> float:
+            if self.crews[model]:
+                return self.work_s[model] / self.crews[model]
+            return self._load_s + max(one.longest_s for one in self.takes[model])
+
+        others = [model for model in self.takes if model not in left]
+        last = max(others, key=done_s, default="")
+        if not last or done_s(last) < own_s + self._load_s / 2 or done_s(last) < 2 * self._load_s:
+            return {}
+        return {last: self.late(last, self._load_s)}
+
+    def seats(self, far: Mapping[str, Sequence[Waiting]], left: Iterable[str]) -> list[Waiting]:
+        """The takes of other models, each as if somebody had gone for every one before it.
+
+        The next seat is of the model with the most work for each of its crew (D'Hondt's rule for
+        dividing seats), so crews come to have the shares that the work has.
+        """
+        seated = Counter(self.crews)
+        queues = {model: deque(takes) for model, takes in far.items() if takes}
+        ordered = []
+        while queues:
+            model = min(
+                queues,
+                key=lambda name: (
+                    self.urgency(queues[name][0]),
+                    name in left,
+                    -self.work_s[name] / (seated[name] + 1),
+                    queues[name][0].place,
+                ),
+            )
+            ordered.append(queues[model].popleft())
+            seated[model] += 1
+            if not queues[model]:
+                del queues[model]
+        return ordered
 
 
 def _turned(takes: Sequence[Waiting], turn: int) -> list[Waiting]:

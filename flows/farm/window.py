@@ -11,6 +11,7 @@ window decides what workers can choose from, so its mix follows the work that is
   each take in the window (D'Hondt's rule for dividing seats).
 - Within a setup the longest chain goes first, then the longest take; and a chain so long that
   the film would have to wait for it goes before everything.
+- A take that goes on from one that is made takes its place: a chain that has begun goes on.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ class Window:
         """Seconds of the take and of the longest chain of takes that go on from it."""
         return self._chain_s[take]
 
+    def left_s(self, take: str, not_there: Iterable[str]) -> float:
+        """Seconds of the takes of its model among `not_there`, those not in the pool yet."""
+        model = model_of(self._takes[take].setup)
+        others = (self._takes[one] for one in not_there if one != take)
+        return sum(one.seconds for one in others if model_of(one.setup) == model)
+
     def choose(
         self, ready: Sequence[str], in_pool: Sequence[str], blocked: Sequence[str], workers: int
     ) -> str:
@@ -65,8 +72,9 @@ class Window:
             return ""
         left = [self._takes[one] for one in (*ready, *in_pool, *blocked)]
         each_s = sum(one.seconds for one in left) / max(workers, 1)
-        longest = max(ready, key=self._chain_s.__getitem__)
-        if self._chain_s[longest] >= each_s:
+        begun = [one for one in ready if self._takes[one].after]
+        longest = max(begun or ready, key=self._chain_s.__getitem__)
+        if begun or self._chain_s[longest] >= each_s:
             return longest
         there = [self._takes[one] for one in in_pool]
         some = [self._takes[one] for one in ready]
