@@ -1,6 +1,6 @@
 """The main path: a storyboard becomes a finished film.
 
-plan → cap → render what is missing → sound → cut → deliver → report
+plan → cap → approve → render what is missing → approve → sound → cut → deliver → report
 
 Nothing here knows Prefect. `produce.py` and `preview.py` call it inside a flow when a server is
 there to record it, and the command line calls it directly when none is.
@@ -15,6 +15,7 @@ from dataclasses import replace
 from editor.timeline import ClipMedia
 from flows.ahead import AheadCut
 from flows.artifacts import record_film, record_plan_table
+from flows.costs import cost_record
 from flows.cutting import cut_film
 from flows.delivery_folder import hold_delivery_folder
 from flows.finishing import Finishing
@@ -38,18 +39,23 @@ __all__ = ["cut_material", "make_film"]
 def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     """Render what is missing and cut the film.
 
-    Raises BudgetError before a cap is passed, RenderError (after everything else was rendered),
-    MediaError, StoreError or CancelledError. Whatever was finished is kept.
+    Raises BudgetError before a cap is passed, WaitingError where a person has to approve first,
+    RenderError (after everything else was rendered), MediaError, StoreError or CancelledError.
+    Whatever was finished is kept.
     """
     started = time.monotonic()
     store = TakeStore(options.store)
-    plan = with_damaged(plan_film(film, options), store, run)
-    allowed = require_budget(plan, film.budget, spent_usd=spent_usd(film, store))
+    readiness = run.elsewhere.readiness() if run.elsewhere else None
+    plan = with_damaged(plan_film(film, options, readiness), store, run)
+    spent = spent_usd(film, store)
+    allowed = require_budget(plan, film.budget, spent_usd=spent)
     finishing = Finishing(plan, options)
     record_plan_table(plan, run.recorder)
+    run.approval.require_budget(plan, options, run.recorder)
     record_plan(plan, store)
     ahead = None if allowed.held else _cut_ahead(plan, allowed.jobs, finishing, options, run)
-    shots = render_shots(plan, allowed.jobs, store, options, run, ahead)
+    with cost_record(plan, allowed, spent, store, run.recorder):
+        shots = render_shots(plan, allowed.jobs, store, options, run, ahead)
     _refuse_held(len(allowed.held), len(plan.jobs), film)
     made = [job for job in allowed.jobs if job.key in shots.takes]
 
@@ -62,6 +68,7 @@ def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
 
     if options.only:
         return told(())
+    run.approval.require_picks(plan, shots.takes, options, run.recorder)
     with hold_delivery_folder(options.out, options.store, run.stop):
         material = cut_material(plan, shots.takes, finishing)
         finished = told(cut_film(finishing.film, material, options, run, require_whole))
@@ -94,8 +101,12 @@ def _cut_ahead(
     options: FilmOptions,
     run: FilmRun,
 ) -> BesideShots | None:
-    """Cutting while shots are rendered, where rendering leaves the CPU something to do."""
-    if options.only or not waits_elsewhere(jobs):
+    """Cutting while shots are rendered, where rendering leaves the CPU something to do.
+
+    Not while the picks are still to be approved: what is cut could be other takes.
+    """
+    waits = "picks" in plan.film.approve and not options.preview
+    if options.only or waits or not waits_elsewhere(jobs):
         return None
     ahead = AheadCut(plan, finishing, options, run)
     return BesideShots(ahead.work(job.key for job in jobs), ahead.enough)
@@ -109,6 +120,7 @@ def _made_again(
     if jobs:
         plan = replace(plan, jobs=jobs)
         allowed = require_budget(plan, plan.film.budget, spent_usd=spent_usd(plan.film, store))
+        run.approval.require_budget(plan, options, run.recorder)
         render_shots(plan, allowed.jobs, store, options, run)
         _refuse_held(len(allowed.held), len(jobs), plan.film)
     return jobs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from uuid import UUID
@@ -10,19 +11,22 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.logging import get_run_logger
-from prefect.runtime import flow_run
+from prefect.runtime import deployment, flow_run
 from prefect.utilities.urls import url_for
 
+from flows.approval import Approval
 from flows.artifacts import film_words
 from flows.commands import Choice, options_for
 from flows.farm.confine import confined_options, load_confined
 from flows.farm.seat import THIS_SEAT
 from flows.farm.submit import FarmShots
+from flows.farm.suspension import SuspendedApproval, until_answered
 from flows.film import make_film
 from flows.film_record import FilmRecord, recorded_film
 from flows.logged_progress import LoggedProgress
 from flows.made import MadeFilm
-from flows.options import FilmRun
+from flows.options import FilmOptions, FilmRun
+from flows.planning import plan_film
 from flows.process import THIS_PROCESS
 from flows.progress import Progress
 from flows.run_form import (
@@ -117,9 +121,10 @@ def make_in_flow(choice: Choice) -> State[MadeFilm]:
         )
         with recorded_film(film, progress) as record:
             elsewhere = _farm(choice, record, stop) if seat else None
-            run = FilmRun(record.progress, record.recorder, stop, elsewhere)
+            approval = _approval(film, options, progress)
+            run = FilmRun(record.progress, record.recorder, stop, elsewhere, approval)
             try:
-                return make_film(film, options, run)
+                return until_answered(lambda: make_film(film, options, run))
             except TerminationSignal:
                 if process is None:
                     raise  # a worker asked for it, and Prefect knows whether to cancel or to retry
@@ -135,6 +140,15 @@ def make_in_flow(choice: Choice) -> State[MadeFilm]:
 
 def _farm(choice: Choice, record: FilmRecord, stop: Event) -> FarmShots:
     return FarmShots(UUID(str(flow_run.id)), choice.urgency, record.progress, stop)
+
+
+def _approval(film: Film, options: FilmOptions, progress: Progress) -> Approval:
+    """Suspended where somebody can run the flow again; elsewhere the run ends."""
+    if THIS_PROCESS.get() or not deployment.id:
+        return Approval()
+    whole = replace(options, only=(), preview=False)
+    days = read_settings().approval_days
+    return SuspendedApproval(lambda: plan_film(film, whole), progress, days)
 
 
 def _film_of(choice: Choice) -> Film:

@@ -3,6 +3,7 @@
 TAKEBOARD_STORE   where takes are: a folder, or an object store's URL such as s3://bucket/prefix;
                   default: `.takeboard` beside the storyboard
 TAKEBOARD_JOBS    shots and segments made at a time; default: the number of CPU cores
+TAKEBOARD_APPROVAL_DAYS   how long a suspended film waits for a person; default: 30
 PREFECT_API_URL   a Prefect server that records runs (also from the active Prefect profile)
 """
 
@@ -31,6 +32,8 @@ class Settings:
     jobs: int
     server_url: str
     """Address of the Prefect API; empty: none is configured."""
+    approval_days: float = 30.0
+    """How long a film on a worker waits for a person before its run fails."""
 
     def store_for(self, storyboard: Path) -> Path:
         """The store that a film made from `storyboard` uses."""
@@ -44,6 +47,7 @@ def read_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         store=local_root(store, environ) if store else None,
         jobs=_jobs(environ.get("TAKEBOARD_JOBS", "")),
         server_url=server_url(environ),
+        approval_days=_days(environ.get("TAKEBOARD_APPROVAL_DAYS", "")),
     )
 
 
@@ -70,6 +74,21 @@ def _jobs(text: str) -> int:
         return int(text)
     raise UsageError(
         f"expected a number from 1 to {_MAX_JOBS}, got {text[:40]!r}", where="TAKEBOARD_JOBS"
+    )
+
+
+def _days(text: str) -> float:
+    if not text.strip():
+        return 30.0
+    try:
+        days = float(text)
+    except ValueError:
+        days = 0.0
+    if 0 < days <= 3650:
+        return days
+    raise UsageError(
+        f"expected a number of days, at most 3650, got {text[:40]!r}",
+        where="TAKEBOARD_APPROVAL_DAYS",
     )
 
 

@@ -10,7 +10,15 @@ from media.errors import UsageError
 from storyboards.fields import did_you_mean
 from storyboards.film import Film, Shot, film_shots
 
-__all__ = ["Pick", "load_picks", "pick_take", "picks_path", "require_shot", "save_picks"]
+__all__ = [
+    "Pick",
+    "load_picks",
+    "pick_take",
+    "picks_path",
+    "require_shot",
+    "require_take",
+    "save_picks",
+]
 
 
 def load_picks(film: Film) -> Mapping[str, Pick]:
@@ -23,15 +31,20 @@ def pick_take(film: Film, shot_id: str, take: int, key: str = "") -> Pick:
 
     The shot's approval goes with the pick that was approved; its retakes stay.
     """
-    shot = require_shot(film, shot_id)
+    require_take(film, shot_id, take)
     choices = read_choices(film)
     before = choices.shots.get(shot_id, Pick())
-    count = shot.take_count + len(before.retakes)
-    if not 1 <= take <= count:
-        raise UsageError(f"expected a take from 1 to {count}, got {take}", where=shot_id)
     pick = Pick(take, key[:KEY_CHARS], retakes=before.retakes)
     write_choices(film, replace(choices, shots={**choices.shots, shot_id: pick}))
     return pick
+
+
+def require_take(film: Film, shot_id: str, take: int) -> None:
+    """UsageError when the shot has no take of that number, asked-for retakes included."""
+    asked = load_picks(film).get(shot_id, Pick()).retakes
+    count = require_shot(film, shot_id).take_count + len(asked)
+    if not 1 <= take <= count:
+        raise UsageError(f"expected a take from 1 to {count}, got {take}", where=shot_id)
 
 
 def save_picks(film: Film, picks: Mapping[str, Pick]) -> None:

@@ -123,4 +123,6 @@ def ask_retake(film: Film, shot_id: str, note: str = "") -> int:
 
 def budget_words(quote: Quote) -> str:
     """Money and GPU time in words."""
+    if not quote.usd and not quote.gpu_seconds:
+        return "no money and no GPU time"
     return f"{quote.usd:.2f} USD and {quote.gpu_seconds:.0f} s of GPU"

@@ -1,0 +1,240 @@
+"""The commands of people who look at takes: approve, retake, status. Thin, like `cli`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from flows import commands
+from flows.settings import read_settings
+from media.errors import UsageError
+from media.shared_store import local_root
+from media.words import counted
+
+if TYPE_CHECKING:
+    from flows.approval import Subject
+    from flows.farm.resuming import WaitingRuns
+    from flows.options import FilmOptions
+    from flows.review import Approved
+    from generator.plan import Plan
+    from storyboards.film import Film
+
+__all__ = ["register"]
+
+FilmPath = Annotated[Path, typer.Argument(metavar="FILM", help="The storyboard, a YAML file.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Give a variable a value; repeatable."),
+]
+VariantName = Annotated[
+    str | None, typer.Option("--variant", metavar="NAME", help="A row of the variants table.")
+]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store",
+        metavar="STORE",
+        parser=local_root,
+        help="Where takes are, a folder or s3://BUCKET/PREFIX; default .takeboard beside FILM.",
+    ),
+]
+QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
+
+_out = Console()
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(approve)
+    app.command()(retake)
+    app.command()(status)
+
+
+def approve(
+    film: FilmPath,
+    pick: Annotated[
+        list[str] | None,
+        typer.Option("--pick", metavar="SHOT=TAKE", help="Pick this take first; repeatable."),
+    ] = None,
+    name: Annotated[
+        str, typer.Option(help="Who approves.", show_default="the name of the user")
+    ] = "",
+    sets: Sets = None,
+    variant: VariantName = None,
+    store: StoreFolder = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Say yes to what waits: the budget of the takes to make, or the picks of those made."""
+    from flows.review import approve as say_yes
+    from flows.review import by_whom
+
+    reviewed = _Reviewed.of(commands.Choice(film, _pairs(sets), variant=variant, store=store))
+    picks = _picks(pick)
+    approved = say_yes(reviewed.replan, picks, by_whom(name))
+    lines = [_approved_words(approved, reviewed.film)]
+    if approved.budget is not None:
+        lines += reviewed.resume("budget", {"decision": "approve", "name": name})
+    elif approved.shots:
+        chosen = [{"shot": shot, "take": take} for shot, take in picks.items()]
+        answer = {"decision": "approve", "name": name, "picks": chosen}
+        lines += reviewed.resume("picks", answer)
+    _print(lines, quiet)
+
+
+def retake(
+    film: FilmPath,
+    shot: Annotated[str, typer.Argument(metavar="SHOT", help="Such as sc010/sh0020.")],
+    note: Annotated[
+        str,
+        typer.Option(
+            help='What to change, such as "slower, less smile".', show_default="another seed"
+        ),
+    ] = "",
+    sets: Sets = None,
+    variant: VariantName = None,
+    store: StoreFolder = None,
+    quiet: QuietFlag = False,
+) -> None:
+    """Ask for one more take of a shot, which becomes its pick; the next run renders it."""
+    from flows.review import choose
+
+    reviewed = _Reviewed.of(commands.Choice(film, _pairs(sets), variant=variant, store=store))
+    job = choose(reviewed.replan, {}, [(shot, note)]).job(shot)
+    words = f": {job.note}" if job.note else ""
+    line = f"{shot}: take {job.take} will be made{words} ({_picks_file(reviewed.film)})"
+    answer = {"decision": "retake", "retakes": [{"shot": shot, "note": job.note}]}
+    _print([line, *reviewed.resume("picks", answer)], quiet)
+
+
+def status(
+    film: FilmPath,
+    sets: Sets = None,
+    variant: VariantName = None,
+    store: StoreFolder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Show how far each shot is: todo, wip, retake, waiting for approval or done."""
+    from flows.status import film_status, status_facts, status_table
+
+    choice = commands.Choice(film, _pairs(sets), variant=variant, store=store)
+    loaded = commands.load(choice)
+    found = film_status(
+        loaded, commands.options_for(choice, read_settings(), loaded), _under_way(loaded)
+    )
+    if as_json:
+        sys.stdout.write(json.dumps(status_facts(found), indent=2, ensure_ascii=False) + "\n")
+    else:
+        _out.print(status_table(found))
+
+
+@dataclass(frozen=True, slots=True)
+class _Reviewed:
+    """A film that a person looks at, and its runs that wait for them."""
+
+    film: Film
+    options: FilmOptions
+    waiting: WaitingRuns | None
+    """None: there is no server."""
+
+    @staticmethod
+    def of(choice: commands.Choice) -> _Reviewed:
+        """The film, and what its server says."""
+        film = commands.load(choice)
+        options = commands.options_for(choice, read_settings(), film)
+        server_url = _server()
+        if not server_url:
+            return _Reviewed(film, options, None)
+        from flows.farm.resuming import waiting_runs
+
+        return _Reviewed(film, options, waiting_runs(film, server_url))
+
+    def replan(self) -> Plan:
+        """The plan, as the runs that wait would make it."""
+        from flows.planning import plan_film
+
+        readiness = self.waiting.readiness if self.waiting else None
+        return plan_film(self.film, self.options, readiness)
+
+    def resume(self, subject: Subject, answer: Mapping[str, object]) -> list[str]:
+        """What became of the runs; nothing where there is no server."""
+        return [self.waiting.resume(subject, answer)] if self.waiting else []
+
+
+def _server() -> str:
+    """Address of the server that is configured or runs here; empty: there is none."""
+    from flows.farm.environment import connect_to_farm
+
+    # The answer stands in the film's file: a server that has gone is not waited for.
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")
+    os.environ.setdefault("PREFECT_API_REQUEST_TIMEOUT", "15")
+    try:
+        return connect_to_farm()
+    except UsageError:
+        return ""
+
+
+def _under_way(film: Film) -> frozenset[tuple[str, int]]:
+    if not _server():
+        return frozenset()
+    from flows.farm.resuming import takes_under_way
+
+    return takes_under_way(film)
+
+
+def _approved_words(approved: Approved, film: Film) -> str:
+    if approved.budget is not None:
+        from generator.backends.base import Quote
+        from generator.review import budget_words
+
+        given = approved.budget
+        said = f"approved: {budget_words(Quote(given.usd, given.gpu_seconds))}"
+    elif approved.shots:
+        said = f"approved: the picks of {counted(len(approved.shots), 'shot')}"
+    else:
+        said = "nothing new to approve"
+    if approved.waiting:
+        shown = ", ".join(approved.waiting[:4])
+        more = f" and {len(approved.waiting) - 4} more" if len(approved.waiting) > 4 else ""
+        said += f"; still to be made and approved: {shown}{more}"
+    return f"{said} ({_picks_file(film)})"
+
+
+def _picks_file(film: Film) -> str:
+    from generator.picks_file import picks_path
+
+    return picks_path(film).name
+
+
+def _picks(texts: list[str] | None) -> dict[str, int]:
+    picks = {}
+    for shot, take in _pairs(texts, "--pick", "SHOT=TAKE").items():
+        if not (take.isascii() and take.isdigit()):
+            raise UsageError(f"expected SHOT=TAKE with a number, got {take!r}", where="--pick")
+        picks[shot] = int(take[:9])
+    return picks
+
+
+def _pairs(
+    texts: list[str] | None, option: str = "--set", expected: str = "NAME=VALUE"
+) -> dict[str, str]:
+    pairs = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UsageError(f"expected {expected}, got {text!r}", where=option)
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _print(lines: list[str], quiet: bool) -> None:
+    if not quiet:
+        for line in lines:
+            _out.print(line, highlight=False, soft_wrap=True, markup=False)

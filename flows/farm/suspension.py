@@ -1,0 +1,216 @@
+"""A film that waits for a person on a worker: the run is suspended and its process is free.
+
+Prefect's UI shows a form to resume it with. Resumed, the flow runs again from the top and finds
+its takes in the store; what the form said is then written beside the storyboard, exactly as the
+commands do. The question's key is made of what was asked, so an answer counts for nothing else:
+when the storyboard or a pick has changed meanwhile, the person is asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Annotated, Any, Literal, TypeVar
+
+import httpx
+from prefect.exceptions import PrefectException
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+from pydantic import Field, StringConstraints, create_model
+
+from flows.approval import Approval, Waiting, how_to_approve
+from flows.options import FilmOptions
+from flows.progress import Progress
+from flows.review import Replan, approve_made, by_whom, choose
+from generator.keys import content_digest
+from generator.picks_file import MOST_NOTE_CHARS, MOST_TAKES
+from generator.plan import total_quote
+from generator.review import approve_budget, budget_words
+from media.errors import BudgetError, TakeboardError, UsageError
+from media.words import counted
+from storyboards.film import film_shots
+
+__all__ = ["SuspendedApproval", "until_answered"]
+
+T = TypeVar("T")
+
+_DAY_S = 86400
+
+
+class AnsweredError(Exception):
+    """A person has chosen other takes or asked for more: the film is planned anew."""
+
+
+class BudgetAnswer(RunInput):
+    """The form that a budget is approved with."""
+
+    decision: Literal["approve", "stop"] = Field(
+        "approve",
+        title="Decision",
+        description="approve: spend at most this. stop: end the run; nothing is spent.",
+    )
+    name: str = Field(
+        "",
+        title="Your name",
+        description="Stands beside the approval in the film's picks file.",
+        max_length=60,
+    )
+
+
+class PicksAnswer(RunInput):
+    """The form that picks are approved with, without its lists of shots (`_picks_form`)."""
+
+    decision: Literal["approve", "retake"] = Field(
+        "approve",
+        title="Decision",
+        description="approve: cut the film of the picked takes, once the retakes below, if any, "
+        "are approved too. retake: approve nothing yet.",
+    )
+    name: str = Field(
+        "",
+        title="Your name",
+        description="Stands beside the approval in the film's picks file.",
+        max_length=60,
+    )
+
+
+class SuspendedApproval(Approval):
+    """The waiting points of a film flow on a worker."""
+
+    def __init__(self, replan: Replan, progress: Progress, timeout_days: float) -> None:
+        """After `timeout_days` without an answer Prefect ends the run as failed."""
+        self._replan, self._progress = replan, progress
+        self._timeout_s = max(1, round(timeout_days * _DAY_S))
+        self._taken: set[str] = set()
+
+    def wait(self, waiting: Waiting, options: FilmOptions) -> None:
+        """Suspend the run, or, when it was resumed, take the answer.
+
+        Raises Prefect's Pause to suspend it, AnsweredError when the film is to be planned anew,
+        and BudgetError when the budget was not approved.
+        """
+        wrong = ""
+        for key in self._keys(waiting):
+            answer = _suspended(_form(waiting, wrong), key, self._timeout_s)
+            self._taken.add(key)
+            try:
+                _take(answer, waiting, self._replan)
+                break
+            except UsageError as error:
+                self._progress.note(f"the answer cannot be carried out: {error}")
+                wrong = f"**{error}**"
+        if waiting.subject == "picks":
+            raise AnsweredError
+
+    def _keys(self, waiting: Waiting) -> Iterator[str]:
+        """Names of the question, one after another: an answer that was taken is not taken again."""
+        asked = f"{waiting.subject}-{_digest(waiting)}"
+        return (key for number in count(1) if (key := f"{asked}-{number}") not in self._taken)
+
+
+def until_answered(make: Callable[[], T]) -> T:
+    """What `make` returns, made from the top again whenever a person's answer changes the plan."""
+    while True:
+        try:
+            return make()
+        except AnsweredError:
+            continue
+
+
+def _suspended(form: type[RunInput], key: str, timeout_s: int) -> RunInput:
+    try:
+        return suspend_flow_run(wait_for_input=form, timeout=timeout_s, key=key)
+    except (RuntimeError, PrefectException, httpx.HTTPError) as error:
+        first = str(error).partition("\n")[0] or type(error).__name__
+        raise TakeboardError(
+            f"the run cannot wait for approval ({first})",
+            todo="approve with `takeboard approve`, then start the film again",
+        ) from error
+
+
+def _digest(waiting: Waiting) -> str:
+    """Of all that is asked about."""
+    plan = waiting.plan
+    if waiting.subject == "budget":
+        return content_digest(*(job.key for job in plan.missing))[:16]
+    picked = (f"{shot} {plan.job(shot).key}" for shot in sorted(plan.picked))
+    return content_digest(*picked)[:16]
+
+
+def _take(answer: Any, waiting: Waiting, replan: Replan) -> None:
+    """Write the answer down; UsageError, with nothing written, when it cannot be carried out."""
+    film, who = waiting.plan.film, by_whom(answer.name)
+    if waiting.subject == "budget":
+        if answer.decision == "stop":
+            raise BudgetError(
+                f"the budget was not approved: {waiting.why}",
+                where=f"{film.path.name}: {who}",
+                todo="change the storyboard, or approve it after all, and start the film again",
+            )
+        approve_budget(waiting.plan, who)
+        return
+    if answer.decision == "retake" and not answer.picks and not answer.retakes:
+        raise UsageError("a retake was asked for, but of no shot: name it under Retakes")
+    picks = {one.shot: one.take for one in answer.picks}
+    chosen = choose(replan, picks, [(one.shot, one.note) for one in answer.retakes])
+    if answer.decision == "approve":
+        approve_made(chosen, who)
+
+
+def _form(waiting: Waiting, wrong: str) -> type[RunInput]:
+    """The form; `wrong` is what could not be done of the last answer."""
+    form = BudgetAnswer if waiting.subject == "budget" else _picks_form(waiting)
+    told = "\n\n".join(filter(None, (wrong, _asked(waiting))))
+    return form.with_initial_data(description=told)
+
+
+def _picks_form(waiting: Waiting) -> type[RunInput]:
+    """The form with the film's shots to choose from."""
+    shot: Any = Literal[_shots(waiting)]
+    picked = create_model(
+        "PickedTake",
+        shot=(shot, Field(title="Shot")),
+        take=(int, Field(title="Take", ge=1, le=MOST_TAKES)),
+    )
+    note = Annotated[str, StringConstraints(max_length=MOST_NOTE_CHARS)]
+    asked = create_model(
+        "Retake",
+        shot=(shot, Field(title="Shot")),
+        note=(
+            note,
+            Field(
+                "", title="Note", description="Such as: slower, less smile. Empty: another seed."
+            ),
+        ),
+    )
+    fields: dict[str, Any] = {
+        "picks": (
+            list[picked],
+            Field([], title="Other picks", description="Shots whose pick is to be another take."),
+        ),
+        "retakes": (
+            list[asked],
+            Field(
+                [], title="Retakes", description="Shots to render once more. You are asked again."
+            ),
+        ),
+    }
+    return create_model("PicksAnswer", __base__=PicksAnswer, **fields)
+
+
+def _shots(waiting: Waiting) -> tuple[str, ...]:
+    return tuple(
+        shot.id for shot in film_shots(waiting.plan.film) if shot.id in waiting.plan.picked
+    )
+
+
+def _asked(waiting: Waiting) -> str:
+    """What stands above the form."""
+    plan = waiting.plan
+    command = f"Or in a terminal: `{how_to_approve(plan)}`"
+    if waiting.subject == "budget":
+        quote = budget_words(total_quote(plan.missing))
+        takes = counted(len(plan.missing), "take")
+        return f"**{plan.film.title}**: {takes} for {quote}. {waiting.why}.\n\n{command}"
+    sheet = f"The contact sheet is among this run's artifacts, and `{waiting.sheets[0]}`."
+    return f"**{plan.film.title}**: {waiting.why}.\n\n{sheet}\n\n{command}"
