@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flows.approval import Approval
 from flows.pool import Lane
@@ -15,6 +15,9 @@ from flows.recorder import Recorder
 from generator.plan import ShotJob
 from generator.takes import Take, TakeStore
 from storyboards.film import Film
+
+if TYPE_CHECKING:
+    from flows.farm.readiness import FarmReadiness
 
 __all__ = ["Elsewhere", "FilmOptions", "FilmRun", "preview_size"]
 
@@ -37,6 +40,9 @@ class FilmOptions:
 
 class Elsewhere(Protocol):
     """Where takes are made that need a device, when not in this process."""
+
+    def readiness(self) -> FarmReadiness:
+        """What can be made there now."""
 
     def lane(self, jobs: Sequence[ShotJob]) -> Lane:
         """How many of `jobs`, all that are made there, are under way at a time, and which next."""

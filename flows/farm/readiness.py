@@ -24,7 +24,7 @@ from generator.backends.elsewhere import BackendsElsewhere
 from generator.backends.registry import InstalledBackends
 from generator.backends.told import ToldMachine, read_told, tell_machine
 from generator.local.settings import LocalSettings, local_settings
-from media.errors import TakeboardError, UsageError
+from media.errors import UsageError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient, SyncPrefectClient
@@ -62,39 +62,46 @@ class Telling:
         self._worker = worker
         self._backends = InstalledBackends()
         self._told: ToldMachine | None = None
+        self._first = True
 
     def can_make(self, setup: str) -> bool:
         """Whether this machine makes takes of the setup; nothing before it was looked up."""
         return self._told is not None and self._told.can_make(setup)
 
-    async def keep_told(self) -> None:
-        """Tell the server until cancelled. A server that does not answer hears it later."""
+    async def tell(self, within_s: float = 30.0) -> None:
+        """Look up what can be made here and tell it. A server that is silent is told later."""
         import anyio
         import httpx
         from prefect.client.orchestration import get_client
         from prefect.exceptions import PrefectException
 
-        log = logging.getLogger("takeboard.readiness")
-        async with get_client() as client:
-            forgotten = False
-            while True:
-                try:
-                    self._told = await anyio.to_thread.run_sync(self._look)
-                    await publish_readiness(client, self._worker, self._told)
-                    if not forgotten:
+        try:
+            self._told = await anyio.to_thread.run_sync(self._look)
+            with anyio.move_on_after(within_s):
+                async with get_client() as client:
+                    if self._first:
                         await forget_gone(client)
-                        forgotten = True
-                except (httpx.HTTPError, PrefectException, TakeboardError) as error:
-                    log.warning("cannot tell what this worker can make: %s", error)
-                await anyio.sleep(_TELL_EVERY_S)
+                    self._first = False
+                    await publish_readiness(client, self._worker, self._told)
+        except (httpx.HTTPError, PrefectException, UsageError) as error:
+            log = logging.getLogger("prefect.takeboard.readiness")
+            log.warning("cannot tell what this worker can make: %s", error)
+
+    async def keep_told(self) -> None:
+        """Tell it anew every minute, until cancelled."""
+        import anyio
+
+        while True:
+            await anyio.sleep(_TELL_EVERY_S)
+            await self.tell()
 
     def _look(self) -> ToldMachine:
         try:
             return tell_machine(self._backends, local_settings())
-        except UsageError:
+        except UsageError as error:
+            logging.getLogger("prefect.takeboard.readiness").error("%s", error)
             # Nothing can be made with a models file that cannot be read.
-            self._told = tell_machine({}, LocalSettings())
-            raise
+            return tell_machine({}, LocalSettings())
 
 
 async def publish_readiness(client: PrefectClient, worker: str, told: ToldMachine) -> None:
@@ -136,7 +143,7 @@ async def forget_gone(client: PrefectClient) -> None:
 
 
 def farm_readiness(client: SyncPrefectClient) -> FarmReadiness:
-    """What the workers that are online now have told."""
+    """What the workers that are online now have told; nothing where there is no such pool."""
     told: dict[str, ToldMachine | None] = {}
     for worker in _workers(client):
         if worker.status == "ONLINE":
@@ -146,8 +153,13 @@ def farm_readiness(client: SyncPrefectClient) -> FarmReadiness:
 
 
 def _workers(client: SyncPrefectClient) -> Iterator[Worker]:
+    from prefect.exceptions import ObjectNotFound
+
     for offset in count(0, _PAGE):
-        page = client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
+        try:
+            page = client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
+        except ObjectNotFound:
+            return
         yield from page
         if len(page) < _PAGE:
             return

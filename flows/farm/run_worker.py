@@ -10,7 +10,8 @@ from contextlib import ExitStack
 
 import anyio
 
-from flows.farm.names import SLOTS
+from flows.farm.names import GPU_POOL, SLOTS
+from flows.farm.readiness import Telling
 from flows.farm.worker import WarmWorker
 from generator.local.device_lock import runtime_folder
 from media.errors import StoreError, UsageError
@@ -24,22 +25,31 @@ async def run_worker(
     name: str,
     *,
     slots: int | None = None,
-    can: Callable[[str], bool] = lambda setup: True,
+    can: Callable[[str], bool] | None = None,
     on_start: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve `pool` until SIGINT or SIGTERM; what is under way then is handed back to the pool.
 
-    `can` tells for a setup whether this machine can make it. UsageError when a worker of that
-    name runs on this machine already.
+    A GPU's worker tells the server what its machine can make, and takes nothing else; `can` tells
+    it instead for a setup. UsageError when a worker of that name runs on this machine already.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    telling = Telling(name) if pool == GPU_POOL and can is None else None
+    chosen = telling.can_make if telling else can or (lambda setup: True)
     with _alone(name):
-        worker = WarmWorker(pool, name, slots=slots or SLOTS.get(pool, 1), can=can)
+        worker = WarmWorker(pool, name, slots=slots or SLOTS.get(pool, 1), can=chosen)
+
+        async def work() -> None:
+            if telling is not None:
+                await telling.tell()  # before films find the worker in the pool's list
+                group.start_soon(telling.keep_told)
+            await worker.work()
+
         async with anyio.create_task_group() as group:
-            group.start_soon(worker.work)
+            group.start_soon(work)
             on_start()
             await stop.wait()
             await worker.leave()

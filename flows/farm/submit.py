@@ -26,6 +26,7 @@ from prefect.states import Cancelling
 
 from flows.farm.lane import Workers, farm_lane, window_of
 from flows.farm.names import SHOT, Urgency
+from flows.farm.readiness import FarmReadiness, farm_readiness
 from flows.farm.watching import Ended, RunWatch
 from flows.pool import Lane
 from flows.progress import Progress
@@ -64,6 +65,10 @@ class FarmShots:
         self._watch = RunWatch(self._client)
         self._workers = Workers(self._client)
         self._window = window_of(())
+
+    def readiness(self) -> FarmReadiness:
+        """What the workers that are online can make."""
+        return self._answer(lambda: farm_readiness(self._client))
 
     def lane(self, jobs: Sequence[ShotJob]) -> Lane:
         """How many of `jobs` are in the pool at a time, and which goes there next."""
