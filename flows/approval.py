@@ -22,6 +22,7 @@ from generator.plan import Plan
 from generator.review import unapproved_budget, unapproved_picks
 from generator.takes import Take
 from media.errors import MediaError, WaitingError, translate_os_errors
+from media.words import counted
 
 if TYPE_CHECKING:
     from flows.options import FilmOptions
@@ -81,7 +82,7 @@ class Approval:
         """End the run: what waits, what to look at, and how to approve it."""
         seen = f" (see {_shown(waiting.sheets[0])})" if waiting.sheets else ""
         raise WaitingError(
-            f"the {waiting.subject} waits for approval: {waiting.why}{seen}",
+            f"waiting for approval of the {waiting.subject}: {waiting.why}{seen}",
             where=waiting.plan.film.path.name,
             todo=f"to approve: {how_to_approve(waiting.plan)}; then run again",
         )
@@ -98,7 +99,7 @@ def _words(open_: Mapping[str, str]) -> str:
     """`sc010/sh0020 has another pick since`, or how many when nothing was approved before."""
     new = [f"{shot} {what}" for shot, what in open_.items() if what.endswith("since")]
     if not new:
-        return f"{len(open_)} of the shots' picks" if len(open_) > 1 else f"{next(iter(open_))}"
+        return counted(len(open_), "shot")
     more = f" and {len(new) - _MOST_SAID} more" if len(new) > _MOST_SAID else ""
     return ", ".join(new[:_MOST_SAID]) + more
 

@@ -252,12 +252,12 @@ def print_made(made: MadeFilm, console: Console) -> None:
 def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
     """A line that says what was picked."""
     from flows.planning import plan_film
-    from generator.picks import pick_take, picks_path
+    from flows.review import choose
+    from generator.picks_file import picks_path
 
     film = load(choice)
-    planned = plan_film(film, options_for(choice, settings, film))
-    keys = {(job.shot_id, job.take): job.key for job in planned.jobs}
-    pick_take(film, shot, take, keys.get((shot, take), ""))
+    options = options_for(choice, settings, film)
+    choose(lambda: plan_film(film, options), {shot: take})
     return f"{shot}: take {take} is the pick ({_short(picks_path(film))})"
 
 

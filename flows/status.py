@@ -69,12 +69,13 @@ def film_status(
         jobs = [job for job in plan.jobs if job.shot_id == shot.id]
         picked = plan.job(shot.id)
         wip = any((shot.id, job.take) in under_way for job in jobs)
-        since = open_.get(shot.id, "")
+        state: State = "wip" if wip else _state(jobs, picked, shot.take_count, shot.id in open_)
+        since = open_.get(shot.id, "") if state == "waiting for approval" else ""
         notes = (picked.note, since if since.endswith("since") else "")
         shots.append(
             ShotStatus(
                 shot=shot.id,
-                state="wip" if wip else _state(jobs, picked, shot.take_count, shot.id in open_),
+                state=state,
                 take=picked.take,
                 takes=len(jobs),
                 backend=picked.backend,
