@@ -43,6 +43,7 @@ from flows.run_form import (
 )
 from flows.settings import read_settings
 from flows.settled import settled
+from generator.plan import Plan
 from media.errors import CancelledError, TakeboardError
 from storyboards.film import Film
 
@@ -121,7 +122,7 @@ def make_in_flow(choice: Choice) -> State[MadeFilm]:
         )
         with recorded_film(film, progress) as record:
             elsewhere = _farm(choice, record, stop) if seat else None
-            approval = _approval(film, options, progress)
+            approval = _approval(film, options, progress, elsewhere)
             run = FilmRun(record.progress, record.recorder, stop, elsewhere, approval)
             try:
                 return until_answered(lambda: make_film(film, options, run))
@@ -142,13 +143,19 @@ def _farm(choice: Choice, record: FilmRecord, stop: Event) -> FarmShots:
     return FarmShots(UUID(str(flow_run.id)), choice.urgency, record.progress, stop)
 
 
-def _approval(film: Film, options: FilmOptions, progress: Progress) -> Approval:
+def _approval(
+    film: Film, options: FilmOptions, progress: Progress, elsewhere: FarmShots | None
+) -> Approval:
     """Suspended where somebody can run the flow again; elsewhere the run ends."""
     if THIS_PROCESS.get() or not deployment.id:
         return Approval()
     whole = replace(options, only=(), preview=False)
     days = read_settings().approval_days
-    return SuspendedApproval(lambda: plan_film(film, whole), progress, days)
+
+    def replan() -> Plan:
+        return plan_film(film, whole, elsewhere.readiness() if elsewhere else None)
+
+    return SuspendedApproval(replan, progress, days)
 
 
 def _film_of(choice: Choice) -> Film:
