@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,10 +65,9 @@ class Listening:
     def _addresses(self) -> list[str]:
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise UsageError(
-                f"no such host: {error.strerror}", where=f"--host {self.host}"
-            ) from error
+        except (OSError, UnicodeError) as error:
+            reason = getattr(error, "strerror", "") or str(error)
+            raise UsageError(f"no such host: {reason}", where=f"--host {self.host}") from error
         return [str(address[0]) for *_, address in found]
 
 
@@ -91,6 +91,9 @@ def require_database(url: str) -> None:
         )
 
     async def connect() -> None:
+        if parsed.drivername.startswith("sqlite"):
+            sqlite3.connect(parsed.database or "", timeout=_DATABASE_WITHIN_S).close()
+            return
         engine = create_async_engine(parsed)
         try:
             async with asyncio.timeout(_DATABASE_WITHIN_S), engine.connect():
@@ -100,7 +103,7 @@ def require_database(url: str) -> None:
 
     try:
         asyncio.run(connect())
-    except (OSError, TimeoutError, SQLAlchemyError) as error:
+    except (OSError, TimeoutError, SQLAlchemyError, sqlite3.Error) as error:
         said = str(error.__cause__ or error).partition("\n")[0] or "it took too long"
         raise UsageError(
             f"the database does not answer ({said})",
