@@ -337,7 +337,7 @@ class _Desk:
         if self.store.peek(key):
             return "cached", ""
         for old_key in self._history.get(f"{shot.id}#{take}", ()):
-            old = self.store.find(old_key, verify=False) if self.store.peek(old_key) else None
+            old = self.store.details_of([old_key]).get(old_key)
             if old is None:
                 continue
             new = {
@@ -345,9 +345,9 @@ class _Desk:
                 "revision": backend.revision,
                 "request": canonical(request),
             }
-            if not all(name in old.details for name in new):
+            if not all(name in old for name in new):
                 return "stale", "changed"
-            return "stale", why_stale(old.details, new, self._names)
+            return "stale", why_stale(old, new, self._names)
         return "new", ""
 
     def _pick(self, shot_id: str, jobs: Sequence[ShotJob]) -> int:

@@ -77,10 +77,11 @@ def spent_usd(film: Film, store: TakeStore) -> float:
     Takes that are cut from one generation each name its cost: it was paid once.
     """
     keys = {key for keys in shot_keys(store.entries, film).values() for key in keys}
-    found = (store.entries.find(key, verify=False) for key in keys if store.entries.peek(key))
+    made = store.entries.details_of(keys)
+    for key in made:
+        store.entries.touch(key)  # as long as the film is made, what it cost is remembered
     costs = {
-        entry.details.get("generation") or entry.key: float(entry.details.get("cost_usd", 0.0))
-        for entry in found
-        if entry
+        details.get("generation") or key: float(details.get("cost_usd", 0.0))
+        for key, details in made.items()
     }
     return sum(costs.values())

@@ -13,7 +13,6 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -36,7 +35,7 @@ from generator.rendering import (
 from generator.requests import assets_for
 from generator.takes import Take, TakeStore
 from media.errors import RefusalError, RenderError
-from media.store import MANIFEST, ContentStore
+from media.store import ContentStore
 from storyboards.film import Film
 
 __all__ = [
@@ -167,13 +166,9 @@ def render_ticket(
 def assets_of_tickets(root: Path) -> frozenset[str]:
     """Keys of the assets that some ticket in the store names. The tickets are no newer for it."""
     tickets = ContentStore(root, TICKETS)
-    named: set[str] = set()
-    for key in list(tickets.keys()):
-        # Not by `find`, which notes that the ticket is of use.
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            manifest = json.loads((tickets.entry_folder(key) / MANIFEST).read_bytes())
-            named.update(manifest["details"]["assets"])
-    return frozenset(named)
+    # Not by `find`, which notes that the ticket is of use.
+    written = tickets.details_of(tickets.keys()).values()
+    return frozenset(str(digest) for details in written for digest in details.get("assets", ()))
 
 
 def _stores(store: TakeStore) -> tuple[ContentStore, ContentStore]:
