@@ -20,7 +20,7 @@ from flows.planning import plan_film
 from flows.room import CutMaterial
 from generator.finish import FINISHED
 from generator.gc import PHASES, plan_gc, run_gc
-from generator.history import keys_of_others
+from generator.history import keys_of_others, shot_keys
 from generator.plan import Plan
 from generator.references import REFERENCES
 from generator.shot_groups import GENERATIONS
@@ -62,10 +62,19 @@ def _used(film: Film, options: FilmOptions) -> set[str]:
     plan = plan_film(film, options)
     finishing = Finishing(plan, options)
     keys = {job.key for job in plan.jobs} | finishing.finished_keys()
+    if not options.preview:
+        keys |= _made_elsewhere(plan, options)
     material = _planned_material(plan, finishing)
     for slates in (True, False):
         keys |= used_in_cut(finishing.film, material, replace(options, slates=slates))
     return keys
+
+
+def _made_elsewhere(plan: Plan, options: FilmOptions) -> set[str]:
+    """The latest take of each, which the farm may have planned for models that are not here."""
+    latest = shot_keys(ContentStore(options.store, "takes"), plan.film)
+    found = (latest.get(f"{job.shot_id}#{job.take}", ()) for job in plan.jobs)
+    return {keys[0] for keys in found if keys}
 
 
 def _planned_material(plan: Plan, finishing: Finishing) -> CutMaterial:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from films import BOARD, write_film
 from flows.options import FilmOptions
 from flows.planning import plan_film
 from flows.sweep import sweep
-from generator.takes import TakeStore
+from generator.takes import TakeStore, record_plan
 from generator.tickets import ASSETS, TICKETS, publish_ticket, read_ticket
 from media.store import ContentStore
 from storyboards.resolve import load_film
@@ -20,6 +21,23 @@ from storyboards.resolve import load_film
 def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TAKEBOARD_MODELS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+
+
+def test_takes_that_the_farm_made_last_stay(tmp_path: Path) -> None:
+    film = load_film(write_film(tmp_path))
+    options = FilmOptions(store=tmp_path / "store", out=tmp_path / "out", jobs=2)
+    store = TakeStore(options.store)
+    plan = plan_film(film, options)
+    farm_keys = {"a" * 64, "b" * 64}
+    for made, old in (("a", "c"), ("b", "d")):
+        for key in (old * 64, made * 64):  # as planned for models that this machine lacks
+            store.entries.make(key, lambda folder: {})
+    jobs = plan.jobs[:2]
+    for keys in (("c", "d"), ("a", "b")):
+        told = [replace(job, key=key * 64) for job, key in zip(jobs, keys, strict=True)]
+        record_plan(replace(plan, jobs=tuple(told)), store)
+    sweep([(film, options)], older_than_days=0, run=True)
+    assert kept(store, "takes") == farm_keys
 
 
 def kept(store: TakeStore, kind: str) -> set[str]:
