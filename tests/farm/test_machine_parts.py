@@ -208,10 +208,7 @@ def test_a_process_is_not_taken_for_another_of_its_number() -> None:
         assert end_all([other], within_s=1) == []
         assert identity.runs()
         process.kill()
-        deadline = time.monotonic() + 10
-        while identity.runs() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert not identity.runs()  # dead, though nobody has waited for it yet
+        _wait_until_dead(identity)  # though nobody has waited for it yet
 
 
 def test_what_does_not_end_is_killed_with_its_group(tmp_path: Path) -> None:
@@ -229,7 +226,7 @@ def test_what_does_not_end_is_killed_with_its_group(tmp_path: Path) -> None:
         assert identity is not None
         assert end_all([identity], within_s=0.3) == [identity]
         assert process.wait(timeout=10) == -signal.SIGKILL
-    assert not child.runs()
+    _wait_until_dead(child)
 
 
 def test_a_process_that_keeps_dying_is_started_later_each_time(
@@ -284,3 +281,10 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
 
 def test_home_without_a_choice_is_where_data_of_users_goes() -> None:
     assert find_home({}).folder == Path("~/.local/share/takeboard").expanduser()
+
+
+def _wait_until_dead(process: Identity) -> None:
+    deadline = time.monotonic() + 10
+    while process.runs():
+        assert time.monotonic() < deadline, "it still runs"
+        time.sleep(0.05)
