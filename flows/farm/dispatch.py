@@ -80,7 +80,7 @@ def model_of(setup: str) -> str:
 def by_preference(
     waiting: Sequence[Waiting],
     warm: Sequence[str],
-    elsewhere: Mapping[str, int],
+    under_way: Sequence[Waiting],
     *,
     who: str = "",
     free: int = 1,
@@ -89,11 +89,11 @@ def by_preference(
     """What a worker should take, the best first; empty when others had better do it.
 
     `waiting` is what it is able to make, `warm` are the setups that it has had, the latest
-    first: that one is loaded, the others it has left. `elsewhere` counts the workers that are
-    busy by setup. `free` workers choose at this moment, this one included; `who`, its name,
+    first: that one is loaded, the others it has left. `under_way` is what the other workers of
+    the pool are busy with. `free` workers choose at this moment, this one included; `who`, its name,
     decides which of them it thinks itself to be, so that few reach for the same take.
     """
-    scene = _Scene(waiting, elsewhere, load_s)
+    scene = _Scene(waiting, under_way, load_s)
     turn = crc32(who.encode()) % max(free, 1)
     loaded = model_of(warm[0]) if warm else ""
     own = sorted(scene.takes.pop(loaded, ()), key=lambda one: scene.own_order(one, warm[0]))
@@ -109,24 +109,23 @@ class _Scene:
     """The pool at one moment, by model."""
 
     def __init__(
-        self, waiting: Sequence[Waiting], elsewhere: Mapping[str, int], load_s: float
+        self, waiting: Sequence[Waiting], under_way: Sequence[Waiting], load_s: float
     ) -> None:
         self._load_s = load_s
-        self.crews = Counter[str]()
-        for setup, busy in elsewhere.items():
-            self.crews[model_of(setup)] += busy
+        self.crews = Counter(one.model for one in under_way)
         self.takes: dict[str, list[Waiting]] = {}
-        left_s: dict[tuple[str, str], float] = {}
         for one in waiting:
             self.takes.setdefault(one.model, []).append(one)
-            # It only becomes less: the least is the latest.
+        # What is left of a film only becomes less: the least that is known is the latest.
+        left_s: dict[tuple[str, str], float] = {}
+        for one in (*waiting, *under_way):
             of_film = one.model, one.film
             left_s[of_film] = min(one.left_s, left_s.get(of_film, one.left_s))
-        self.left_s = dict.fromkeys(self.takes, 0.0)
+        self.left_s = dict.fromkeys((model for model, _ in left_s), 0.0)
         for (model, _), seconds in left_s.items():
             self.left_s[model] += seconds
         self.work_s = {
-            model: self.left_s[model] + sum(one.seconds for one in takes)
+            model: self.left_s[model] + sum(one.longest_s for one in takes)
             for model, takes in self.takes.items()
         }
         self._horizon_s = sum(self.work_s.values()) / (self.crews.total() + 1)

@@ -22,6 +22,8 @@ def waiting_run(run: FlowRun, place: int) -> Waiting:
         seconds=float(tag_value(run.tags, "seconds") or 0),
         place=place,
         chain_s=float(tag_value(run.tags, "chain") or 0),
+        film=tag_value(run.tags, "film"),
+        left_s=float(tag_value(run.tags, "left") or 0),
         suspect=run.state is not None and run.state.name == RESCHEDULED,
     )
 

@@ -54,11 +54,13 @@ class Window:
         """Seconds of the take and of the longest chain of takes that go on from it."""
         return self._chain_s[take]
 
-    def left_s(self, take: str, not_there: Iterable[str]) -> float:
-        """Seconds of the takes of its model among `not_there`, those not in the pool yet."""
+    def left_s(self, take: str, ready: Iterable[str]) -> float:
+        """Seconds of the chains of its model that could begin and are not in the pool yet."""
         model = model_of(self._takes[take].setup)
-        others = (self._takes[one] for one in not_there if one != take)
-        return sum(one.seconds for one in others if model_of(one.setup) == model)
+        others = (one for one in ready if one != take)
+        return sum(
+            self._chain_s[one] for one in others if model_of(self._takes[one].setup) == model
+        )
 
     def choose(
         self, ready: Sequence[str], in_pool: Sequence[str], blocked: Sequence[str], workers: int

@@ -8,8 +8,7 @@ aside when it has taken its process with it three times.
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from uuid import UUID
 
@@ -149,15 +148,15 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         with suppress(httpx.HTTPError, PrefectException):
             await self.get_and_submit_flow_runs()
 
-    async def _elsewhere(self, waiting: Sequence[Waiting]) -> Mapping[str, int]:
-        """How many runs of each setup are under way in the pool, asked only before a change."""
+    async def _elsewhere(self, waiting: Sequence[Waiting]) -> list[Waiting]:
+        """What the pool's others are busy with, asked only before a change."""
         if all(one.setup in self._warm[:1] for one in waiting):
-            return {}
+            return []
         running = await self.client.read_flow_runs(
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name])),
             flow_run_filter=FlowRunFilter(state=_of_types(StateType.PENDING, StateType.RUNNING)),
         )
-        return Counter(waiting_run(one, 0).setup for one in running)
+        return [waiting_run(one, 0) for one in running]
 
     def _note_warm(self, setup: str) -> None:
         if self._child.pid:
