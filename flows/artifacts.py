@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Iterable, Mapping, Sequence
 
 from PIL import Image
 
+from flows.events import film_delivered
 from flows.made import MadeFilm
 from flows.recorder import Recorder
-from generator.plan import Plan, total_quote
+from generator.plan import Plan, ShotJob, total_quote
 from generator.plan_table import plan_dict
+from media.errors import TakeboardError
 from media.words import counted
 
-__all__ = ["film_words", "record_film", "record_plan_table"]
+__all__ = ["film_words", "record_failures", "record_film", "record_plan_table"]
 
 _SHEET_WIDTH = 1200
 """Pixels; the sheet travels inside the artifact as a data address, which the UI draws."""
+_MOST_NAMES = 12
+"""Of shots in one cell of a table."""
 
 
 def record_plan_table(plan: Plan, recorder: Recorder) -> None:
@@ -30,8 +35,8 @@ def record_plan_table(plan: Plan, recorder: Recorder) -> None:
             "frames": job["num_frames"],
             "state": job["state"],
             "why": job["stale_reason"],
-            "usd": job["quote"]["usd"],
-            "gpu_seconds": job["quote"]["gpu_seconds"],
+            "USD": round(job["quote"]["usd"], 3),
+            "GPU s": round(job["quote"]["gpu_seconds"], 1),
         }
         for job in facts["jobs"]
     ]
@@ -39,30 +44,111 @@ def record_plan_table(plan: Plan, recorder: Recorder) -> None:
     for note in plan.notes:
         recorder.note(note)
     recorder.table("plan", rows, f"Plan of {plan.film.title}")
-    losses = [{"shot": "film", **loss} for loss in facts["losses"]]
-    losses += [{"shot": job["shot"], **loss} for job in facts["jobs"] for loss in job["losses"]]
+    losses = [(loss.field, loss.reason, "the film") for loss in plan.losses]
+    losses += [(loss.field, loss.reason, job.shot_id) for job in plan.jobs for loss in job.losses]
     if losses:
-        recorder.table("loss-report", losses, "What the storyboard asks for and this film lacks")
+        recorder.table(
+            "loss-report", _gathered(losses), "What the storyboard asks for and this film lacks"
+        )
+
+
+def record_failures(
+    plan: Plan,
+    failed: Mapping[str, TakeboardError],
+    left_out: Mapping[str, str],
+    recorder: Recorder,
+) -> None:
+    """The takes that could not be made, why, and what to do; both by key.
+
+    `left_out` names what each of those needed. When all is well, a page that an earlier run left
+    is replaced, so that nobody mends what works.
+    """
+    title = f"{plan.film.title}: takes that could not be made"
+    jobs = {job.key: job for job in plan.jobs}
+    lost = [key for key in (*failed, *left_out) if key in jobs or key in failed]
+    if not lost:
+        recorder.replace("failures", f"# {plan.film.title}\n\nNothing failed.", title)
+        return
+    lines = [f"# {plan.film.title}: {counted(len(lost), 'take')} could not be made", ""]
+    lines += ["| shot | take | in the film | backend | what happened | what to do |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for key, error in failed.items():
+        lines.append(_failure(plan, jobs.get(key), error.what, error.todo, error.where or key))
+    for key, need in left_out.items():
+        if key in jobs:
+            needed = jobs.get(need)
+            what = f"left out: it needs {_name(needed) if needed else need}"
+            lines.append(_failure(plan, jobs[key], what, "mend that one", ""))
+    lines += ["", "Every take that was finished is kept. Run the film again to try the others."]
+    recorder.markdown("failures", "\n".join(lines), title)
+
+
+def _failure(plan: Plan, job: ShotJob | None, what: str, todo: str, where: str) -> str:
+    if job is None:
+        cells = [where, "", "", "", what, todo]
+    else:
+        picked = "picked" if plan.picked.get(job.shot_id) == job.take else ""
+        cells = [job.shot_id, str(job.take), picked, job.backend, what, todo or "run again"]
+    return f"| {' | '.join(_cell(text) for text in cells)} |"
+
+
+def _name(job: ShotJob) -> str:
+    return f"{job.shot_id} take {job.take}"
+
+
+def _cell(text: str) -> str:
+    """Text that stays inside its cell of a Markdown table, and is no HTML."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def _gathered(losses: Iterable[tuple[str, str, str]]) -> list[dict[str, object]]:
+    """A row for whatever is lacking for the same reason, with the shots it is lacking in."""
+    shots: dict[tuple[str, str], dict[str, None]] = {}
+    for field, reason, shot in losses:
+        shots.setdefault((field, reason), {})[shot] = None
+    return [
+        {"what": field, "why": reason, "shots": len(of), "which": _some(list(of))}
+        for (field, reason), of in shots.items()
+    ]
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def record_film(made: MadeFilm, recorder: Recorder) -> None:
     """Contact sheet, paths of the deliverables and a link to the report."""
     recorder.note(film_words(made))
-    lines = [f"# {made.film.title}", "", film_words(made) + ".", ""]
-    lines += ["| deliverable | running time | loudness | file |", "|---|---|---|---|"]
-    for one in made.deliveries:
-        loudness = "silent" if one.loudness_lufs is None else f"{one.loudness_lufs:.1f} LUFS"
-        lines.append(f"| {one.name} {one.lang} | {one.seconds:.1f} s | {loudness} | `{one.film}` |")
-    sheets = made.deliveries[0].contact_sheets
-    if sheets:
-        with Image.open(sheets[0]) as image:
-            lines += ["", f"![contact sheet]({_data_address(image)})"]
-    recorder.markdown("film", "\n".join(lines), f"{made.film.title}: contact sheet and files")
+    recorder.markdown("film", _film_page(made), f"{made.film.title}: contact sheet and files")
     recorder.link("report", made.report, f"Report of {made.film.title}")
     for one in made.deliveries:
         recorder.link(
             f"film-{one.name}-{one.lang}", one.film, f"{made.film.title}, {one.name} {one.lang}"
         )
+    recorder.event(film_delivered(made))
+
+
+def _film_page(made: MadeFilm) -> str:
+    lines = [f"# {_cell(made.film.title)}", "", film_words(made) + ".", ""]
+    lines += ["| deliverable | running time | picture | loudness | file |", "|---|---|---|---|---|"]
+    for one in made.deliveries:
+        loudness = "silent" if one.loudness_lufs is None else f"{one.loudness_lufs:.1f} LUFS"
+        size = f"{one.size[0]}x{one.size[1]}"
+        lines.append(
+            f"| {one.name} {one.lang} | {one.seconds:.1f} s | {size} | {loudness} | `{one.film}` |"
+        )
+    lines += ["", f"Report: `{made.report}`"]
+    sheets = made.deliveries[0].contact_sheets
+    if sheets:
+        with Image.open(sheets[0]) as image:
+            lines += ["", f"![contact sheet]({_data_address(image)})"]
+    if len(sheets) > 1:
+        lines += ["", f"Page 1 of {len(sheets)}; the others are beside `{sheets[0]}`."]
+    remarks = dict.fromkeys([*made.failed, *(r for one in made.deliveries for r in one.remarks)])
+    if remarks:
+        lines += ["", "## Remarks", "", *(f"- {_cell(remark)}" for remark in remarks)]
+    return "\n".join(lines)
 
 
 def film_words(made: MadeFilm) -> str:

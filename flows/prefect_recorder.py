@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import TypeVar
+from typing import TypeVar, cast
+from uuid import UUID
 
 import httpx
 from prefect import Task
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactCollectionFilter, ArtifactCollectionFilterKey
 from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
@@ -47,6 +50,8 @@ class PrefectRecorder(Recorder):
     """Set once the server no longer answers."""
     board: LiveBoard | None = None
     """Where bars move; None: nowhere."""
+    pages: dict[str, UUID] = field(default_factory=dict)
+    """Pages of this run by key."""
 
     def task(
         self, kind: str, name: str, work: Callable[[], T], facts: Mapping[str, str | int | float]
@@ -94,12 +99,34 @@ class PrefectRecorder(Recorder):
     def note(self, text: str) -> None:
         get_run_logger().info(text)
 
+    @property
+    def seen(self) -> bool:
+        return not self.lost.is_set()
+
     def table(self, key: str, rows: Sequence[Mapping[str, object]], title: str) -> None:
         table = [dict(row) for row in rows]
         self._record(key, lambda key: create_table_artifact(table, key=key, description=title))
 
     def markdown(self, key: str, text: str, title: str) -> None:
-        self._record(key, lambda key: create_markdown_artifact(text, key=key, description=title))
+        def create(key: str) -> None:
+            if (there := self.pages.get(key)) is not None:
+                # Not `update_artifact`: it says all of the text once more, in an event.
+                body = {"data": text, "description": title}
+                get_client(sync_client=True).request("PATCH", f"/artifacts/{there}", json=body)  # type: ignore[arg-type]
+            else:
+                made = create_markdown_artifact(text, key=key, description=title)
+                self.pages[key] = cast(UUID, made)
+
+        self._record(key, create)
+
+    def replace(self, key: str, text: str, title: str) -> None:
+        def create(key: str) -> None:
+            named = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
+            earlier = get_client(sync_client=True).read_latest_artifacts(artifact_filter=named)
+            if earlier and earlier[0].data != text:
+                create_markdown_artifact(text, key=key, description=title)
+
+        self._record(key, create)
 
     def link(self, key: str, path: Path, title: str) -> None:
         # Browsers do not follow links to files from a web page: the path itself must be legible.

@@ -35,6 +35,11 @@ class Watch:
 class Recorder:
     """Records nothing: a run in this process alone."""
 
+    @property
+    def seen(self) -> bool:
+        """Whether anybody will see it; what costs time to find out is not, where nobody does."""
+        return False
+
     def task(
         self, kind: str, name: str, work: Callable[[], T], facts: Mapping[str, str | int | float]
     ) -> Callable[[], T]:
@@ -55,7 +60,13 @@ class Recorder:
         """A table that a person may want to see, such as the plan."""
 
     def markdown(self, key: str, text: str, title: str) -> None:
-        """A page of text, such as the loss report or the contact sheet."""
+        """A page of text, such as the costs or the contact sheet.
+
+        Recorded again in the same run it takes the place of what was there.
+        """
+
+    def replace(self, key: str, text: str, title: str) -> None:
+        """A page of text only where an earlier run left one, which no longer holds."""
 
     def link(self, key: str, path: Path, title: str) -> None:
         """A file that came out."""

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock
 
+from flows.artifacts import record_failures
 from flows.options import FilmOptions, FilmRun
-from flows.pool import CPU, Outcome, Work, run_all
+from flows.pool import CPU, Lane, Outcome, Work, run_all
 from flows.watched import watched_take
 from generator.backends.base import Backend, RenderTools
 from generator.backends.registry import InstalledBackends
@@ -22,7 +23,7 @@ __all__ = ["BesideShots", "RenderedShots", "render_shots", "waits_elsewhere"]
 
 DEVICE, REMOTE, FARM = "device", "remote", "farm"
 
-_LANES: Mapping[str, int] = {DEVICE: 2, REMOTE: 4, FARM: 64}
+_LANES: Mapping[str, int] = {DEVICE: 2, REMOTE: 4}
 """Takes at a time besides those drawn on the CPU. On a device one is decoded and encoded while
 the next is denoised, which the backends see to; a service takes a few requests at a time."""
 
@@ -62,7 +63,7 @@ def render_shots(
         {**desk.work(), **(beside.work if beside else {})},
         jobs=options.jobs,
         stop=run.stop,
-        lanes=_LANES,
+        lanes={**_LANES, **desk.farm_lane()},
         enough=beside.enough if beside else None,
     )
     failed = _failures(plan, outcome, run, strict=bool(options.only))
@@ -96,6 +97,11 @@ class _Desk:
         self.jobs = (*warm_order(on_device), *others)
         self.keys = frozenset(job.key for job in jobs)
         self._counting, self._made = Lock(), 0
+
+    def farm_lane(self) -> Mapping[str, Lane]:
+        """The lane of what is made elsewhere, if anything is."""
+        jobs = [job for job in self.jobs if self.lanes[job.backend] == FARM]
+        return {FARM: self.run.elsewhere.lane(jobs)} if self.run.elsewhere and jobs else {}
 
     def work(self) -> dict[str, Work[Take | None]]:
         """A piece for each take, named by its key, after one for what a backend's takes share."""
@@ -213,6 +219,7 @@ def _failures(
     plan: Plan, outcome: Outcome[Take | None], run: FilmRun, *, strict: bool
 ) -> tuple[str, ...]:
     """What could not be made, in words; raised where the film needs it, or when `strict`."""
+    record_failures(plan, outcome.failed, outcome.left_out, run.recorder)
     if not outcome.failed:
         return ()
     shots = {job.key: f"{job.shot_id} take {job.take}" for job in plan.jobs}
