@@ -40,7 +40,11 @@ class SharedIndex:
         """What is known, the newest record first, by the store's clock."""
         records: list[Record] = []
         for _ in range(_LOOKS):
-            listed = sorted(self.objects.list(self.folder), key=lambda one: -one.modified)
+            listed = sorted(
+                self.objects.list(self.folder),
+                key=lambda one: (one.modified, one.name),
+                reverse=True,
+            )
             records = [
                 Record(one.name, data)
                 for one in listed
@@ -64,7 +68,7 @@ class SharedIndex:
         data = text(before)
         if data is None:
             return
-        # The time only helps people; the order is that of the store's clock.
+        # The time here orders what the store's clock, which may count in seconds, does not.
         name = f"{self.folder}/{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.json"
         self.objects.write(name, data)
         for record in before:
