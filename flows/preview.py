@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect import flow
-from prefect.client.schemas.objects import State
 
 from flows.commands import Choice
-from flows.made import MadeFilm
-from flows.produce import make_in_flow, run_name
+from flows.produce import FlowEnd, make_in_flow, run_name
 from flows.run_form import (
     NO_VARIABLES,
     Jobs,
@@ -33,11 +31,11 @@ def preview(
     out: OutFolder = "",
     store: StoreFolder = "",
     jobs: Jobs = 0,
-) -> State[MadeFilm]:
+) -> FlowEnd:
     """Draw the whole film as an animatic, at most 360 lines high.
 
     Args:
-        storyboard: The YAML file as the workers see it, such as /films/lighthouse/film.yaml.
+        storyboard: A YAML file in the workers' film folders, such as lighthouse/film.yaml.
         variant: A row of the storyboard's variants table, by name. Empty: the film without it.
         variables: Values for the storyboard's variables, such as {"city": "Oslo"}.
         slates: Burn a slate with shot and take into the picture.
@@ -51,9 +49,9 @@ def preview(
             variables,
             variant=variant or None,
             out=Path(out) if out else None,
-            store=Path(store) if store else None,
             clean=not slates,
             jobs=jobs or None,
             preview=True,
-        )
+        ),
+        store,
     )

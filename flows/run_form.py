@@ -16,6 +16,7 @@ from flows.farm.names import Urgency
 
 __all__ = [
     "NO_VARIABLES",
+    "EveryVariant",
     "Jobs",
     "OnlyShots",
     "OutFolder",
@@ -41,6 +42,7 @@ _ShotId = Annotated[str, StringConstraints(pattern=r"^[^/\s]+/[^/\s]+$")]
 
 Storyboard = Annotated[Path, _titled("Storyboard", minLength=1)]
 VariantName = Annotated[str, _titled("Variant")]
+EveryVariant = Annotated[bool, _titled("Every variant")]
 Variables = Annotated[Mapping[str, str], _titled("Variables")]
 OnlyShots = Annotated[tuple[_ShotId, ...], _titled("Only these shots")]
 TakesUrgency = Annotated[Urgency, _titled("Urgency")]

@@ -16,12 +16,12 @@ from flows.settings import read_settings
 from media.shared_store import local_root
 from storyboards.film import Film
 
-__all__ = ["confined_options", "confined_store", "load_confined"]
+__all__ = ["confined_options", "confined_store", "confined_storyboard", "load_confined"]
 
 
 def load_confined(choice: Choice) -> Film:
     """The film that `choice` names. UsageError when its storyboard is outside the roots."""
-    return load(replace(choice, film=_confined(choice.film, "storyboard")))
+    return load(replace(choice, film=confined_storyboard(choice.film)))
 
 
 def confined_options(choice: Choice, film: Film) -> FilmOptions:
@@ -47,6 +47,13 @@ def confined_store(address: str) -> Path:
     return require_store(address, roots, read_settings().store) if roots else local_root(address)
 
 
-def _confined(path: Path, what: str) -> Path:
+def confined_storyboard(path: Path) -> Path:
+    """The storyboard's path; a relative one is looked for in the roots, one after the other.
+
+    UsageError when it is outside the roots.
+    """
     roots = read_roots()
-    return require_inside_roots(path, roots, what) if roots else path
+    if not roots:
+        return path
+    inside = (root / path for root in roots if (root / path).is_file())
+    return require_inside_roots(next(inside, path), roots, "storyboard")

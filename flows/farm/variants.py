@@ -1,0 +1,83 @@
+"""One film run for each row of a storyboard's variants table.
+
+The run that is asked for all of them only asks: it does not wait, so it takes no worker's time,
+and each variant has a run of its own to watch, approve, cancel and try again. The table is read
+when the run starts: a schedule needs no change when a row is added.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+from prefect import Task
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+
+from flows.commands import Choice
+from flows.farm.confine import confined_storyboard
+from flows.farm.names import PRODUCE
+from media.errors import UsageError
+from media.words import counted
+from storyboards.film import Film
+from storyboards.resolve import load_films
+
+__all__ = ["submit_variants", "submitted_words"]
+
+
+def submit_variants(choice: Choice) -> tuple[UUID, ...]:
+    """The flow runs, one a variant, each with what was asked of the run under way.
+
+    Raises StoryboardError with what is wrong in any variant, before anything is submitted.
+    """
+    context = FlowRunContext.get()
+    batch = context.flow_run if context else None
+    if batch is None or not batch.deployment_id:
+        raise UsageError(
+            "all variants are submitted to workers, and this run has none",
+            todo="use takeboard produce --all-variants",
+        )
+    films = _films(choice)
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(PRODUCE).id
+        return tuple(_submit(film, batch, deployment, client) for film in films)
+
+
+def submitted_words(runs: tuple[UUID, ...]) -> str:
+    """What the run says when all are submitted."""
+    return f"{counted(len(runs), 'film')} submitted, one a variant: each is a run of its own"
+
+
+def _films(choice: Choice) -> list[Film]:
+    if choice.variant:
+        raise UsageError(f"expected one variant or all of them, got {choice.variant} and all")
+    films = load_films(confined_storyboard(choice.film), variables=choice.variables)
+    if not films[0].variant:
+        raise UsageError("the storyboard has no variants", where=str(choice.film))
+    return list(films)
+
+
+def _submit(
+    film: Film,
+    batch: FlowRun,
+    deployment: UUID,
+    client: SyncPrefectClient,
+) -> UUID:
+    parameters = {**batch.parameters, "variant": film.variant, "all_variants": False}
+    if out := parameters.get("out"):
+        parameters["out"] = str(Path(out) / film.variant)
+    name = f"{film.title}, {film.variant}"
+    # Under this task run Prefect's UI shows the film's run as one of this run's.
+    task: Task[[], None] = Task(lambda: None, name="produce")
+    place = client.create_task_run(task, batch.id, dynamic_key=film.variant, name=name)
+    run = client.create_flow_run_from_deployment(
+        deployment,
+        name=name,
+        parameters=parameters,
+        tags=[f"film:{film.code}", f"variant:{film.variant}"],
+        idempotency_key=f"{batch.id}:{film.variant}",
+        parent_task_run_id=place.id,
+        work_queue_name=batch.work_queue_name,
+    )
+    return run.id
