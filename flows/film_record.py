@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from threading import Event
 from uuid import UUID
 
 import httpx
 from prefect.client.orchestration import get_client
-from prefect.exceptions import PrefectException
+from prefect.exceptions import Pause, PrefectException
 from prefect.runtime import flow_run
 
+from flows.called_off import stopped_when_called_off
 from flows.film_bar import FilmBar
 from flows.live_progress import prefect_board
 from flows.prefect_recorder import PrefectRecorder, artifact_key
@@ -32,11 +34,15 @@ class FilmRecord:
 
 
 @contextmanager
-def recorded_film(film: Film, shown: Progress) -> Iterator[FilmRecord]:
-    """The record of `film` in the flow run that is under way, besides what is `shown`."""
+def recorded_film(film: Film, shown: Progress, stop: Event | None = None) -> Iterator[FilmRecord]:
+    """The record of `film` in the flow run that is under way, besides what is `shown`.
+
+    `stop`, where no worker looks after the run, is set when it is cancelled on the server.
+    """
     _tag(film)
     cuts = sum(len(deliverable.langs) for deliverable in film.deliverables)
-    with prefect_board(artifact_key(film.code, film.variant)) as board:
+    called_off = stopped_when_called_off(stop, shown) if stop is not None else nullcontext()
+    with called_off, prefect_board(artifact_key(film.code, film.variant)) as board:
         bar = board.film()
         recorder = PrefectRecorder(f"{film.code} {film.variant}", shown, board=board)
         try:
@@ -46,6 +52,9 @@ def recorded_film(film: Film, shown: Progress) -> Iterator[FilmRecord]:
             raise
         except WaitingError as error:
             bar.leave(error.what)
+            raise
+        except Pause:
+            bar.leave("waits for an approval")
             raise
         except TakeboardError as error:
             bar.end(ok=False, why=error.what)

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-__all__ = ["PrefectServer", "free_port", "running_server"]
+__all__ = ["PrefectServer", "free_port", "heard", "running_server"]
 
 T = TypeVar("T")
 
@@ -59,12 +59,22 @@ class PrefectServer:
             found = {run["name"]: run for run in runs if run["state"]["type"] in final}
             return found if len(found) >= expected else None
 
-        return _heard(ended)
+        return heard(ended)
 
     def artifacts(self, flow_run: str) -> dict[str, dict[str, Any]]:
         """The artifacts of a flow run by key."""
         found = self.ask("artifacts", flow_runs={"id": {"any_": [flow_run]}})
         return {one["key"]: one for one in found}
+
+    def events(self, prefix: str, expected: int) -> list[dict[str, Any]]:
+        """The events whose names begin with `prefix`, the oldest first, once so many are there."""
+
+        def happened() -> list[dict[str, Any]] | None:
+            wanted = {"event": {"prefix": [prefix]}, "order": "ASC"}
+            found = self.ask("events", filter=wanted, limit=50)["events"]
+            return found if len(found) >= expected else None
+
+        return heard(happened)
 
     def log(self, flow_run: str, expected: str) -> list[str]:
         """The lines of a flow run's log and of its tasks', once `expected` is in one of them."""
@@ -76,12 +86,15 @@ class PrefectServer:
             texts = [line["message"] for line in found]
             return texts if any(expected in text for text in texts) else None
 
-        return _heard(lines)
+        return heard(lines)
 
 
 @contextmanager
-def running_server(home: Path) -> Iterator[PrefectServer]:
-    """A server with SQLite in `home`, ended with all its processes."""
+def running_server(home: Path, *, services: Collection[str] = ()) -> Iterator[PrefectServer]:
+    """A server with SQLite in `home`, ended with all its processes.
+
+    `services` are those that it runs of the ones that most tests do not need.
+    """
     port = free_port()
     url = f"http://127.0.0.1:{port}/api"
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
@@ -91,7 +104,10 @@ def running_server(home: Path) -> Iterator[PrefectServer]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_API_URL": "/api",
         "DO_NOT_TRACK": "1",
-        **{f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in _NOT_NEEDED},
+        **{
+            f"PREFECT_SERVER_SERVICES_{name}_ENABLED": str(name in services).lower()
+            for name in _NOT_NEEDED
+        },
     }
     home.mkdir(parents=True, exist_ok=True)
     with (home / "server.log").open("wb") as log:
@@ -138,7 +154,8 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     server.wait(timeout=10)
 
 
-def _heard(look: Callable[[], T | None]) -> T:
+def heard(look: Callable[[], T | None]) -> T:
+    """What `look` finds, once it finds anything."""
     deadline = time.monotonic() + _HEARD_WITHIN_S
     while (found := look()) is None:
         if time.monotonic() > deadline:
