@@ -12,7 +12,7 @@ import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -132,14 +132,16 @@ async def forget_gone(client: PrefectClient) -> None:
 
     now = datetime.now(UTC)
     for offset in count(0, _PAGE):
-        page = await client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
-        for worker in page:
-            seen = worker.last_heartbeat_time
-            if seen is None or (now - seen).total_seconds() > _GONE_S:
-                with suppress(ObjectNotFound):
-                    await client.delete_variable_by_name(_variable(worker.name))
-        if len(page) < _PAGE:
-            return
+        with _no_pool_has_none():
+            page = await client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
+            for worker in page:
+                seen = worker.last_heartbeat_time
+                if seen is None or (now - seen).total_seconds() > _GONE_S:
+                    with suppress(ObjectNotFound):
+                        await client.delete_variable_by_name(_variable(worker.name))
+            if len(page) == _PAGE:
+                continue
+        return
 
 
 def farm_readiness(client: SyncPrefectClient) -> FarmReadiness:
@@ -153,16 +155,25 @@ def farm_readiness(client: SyncPrefectClient) -> FarmReadiness:
 
 
 def _workers(client: SyncPrefectClient) -> Iterator[Worker]:
-    from prefect.exceptions import ObjectNotFound
-
     for offset in count(0, _PAGE):
-        try:
+        with _no_pool_has_none():
             page = client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
-        except ObjectNotFound:
-            return
-        yield from page
-        if len(page) < _PAGE:
-            return
+            yield from page
+            if len(page) == _PAGE:
+                continue
+        return
+
+
+@contextmanager
+def _no_pool_has_none() -> Iterator[None]:
+    """The first worker that comes makes the pool: before that nobody is in it."""
+    import httpx
+
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        if error.response.status_code != httpx.codes.NOT_FOUND:
+            raise
 
 
 def _variable(worker: str) -> str:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from contract import request_for
 
 from generator.backends import registry
-from generator.backends.base import Backend, KeyPicture
+from generator.backends.base import KeyPicture
 from generator.backends.elsewhere import BackendsElsewhere
 from generator.backends.registry import InstalledBackends
 from generator.backends.told import ToldBackend, ToldMachine, is_on_device, read_told, tell_machine
@@ -25,16 +23,7 @@ from media.store import ContentStore
 from storyboards.film import OwnFootage
 from tests.factories import make_asset, make_film, make_shot
 from tests.fakes import FakeBackend
-
-ACKNOWLEDGED = ("minimax-h3", "cogvideox", "tencent-hunyuan-community")
-
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "ltx2": {"variant": "2.5", "profiles": {"draft": {"precision": "fp8"}}},
-    "wan": {"variant": "2.2", "parts": ("i2v", "vace"), "step_cache": "firstblock"},
-    "minimax_h3": {"precision": "bf16"},
-    "hunyuanvideo": {"parts": ("image",), "compile": True},
-    "cogvideox": {"parts": ("image",), "offload": "sequential"},
-}
+from tests.told_machines import MODELS, machine, told_by
 
 
 @pytest.fixture(autouse=True)
@@ -42,44 +31,6 @@ def no_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine has no models file."""
     monkeypatch.delenv("TAKEBOARD_MODELS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "none"))
-
-
-def machine(folder: Path, **models: Mapping[str, Any]) -> tuple[LocalSettings, InstalledBackends]:
-    """A machine with these models; the folders hold what is needed, the weights a word each."""
-    written: dict[str, Any] = {}
-    for name, said in models.items():
-        parts = {part: {"source": str(folder / name / part)} for part in said.get("parts", ())}
-        source = str(folder / name / "main")
-        written[name] = {"weights": name, **said, "source": source, "parts": parts}
-        del written[name]["weights"]
-    settings = LocalSettings.model_validate({"acknowledged": ACKNOWLEDGED, "models": written})
-    backends = InstalledBackends(dict.fromkeys(models, settings))
-    for name in models:
-        for need in renderer_of(backends[name])._ready.model_needs:
-            if need.optional and need.name not in written[name]["parts"]:
-                continue
-            for file in need.files:
-                path = folder / name / need.name / file.replace("*", "all")
-                path.mkdir(parents=True) if "." not in file else weights(path, folder.name)
-            weights(folder / name / need.name / "model_index.json", folder.name)
-    return settings, backends
-
-
-def renderer_of(backend: Backend) -> Any:
-    return backend._renderer  # type: ignore[attr-defined]
-
-
-def weights(path: Path, word: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"weights": word}))
-
-
-def told_by(folder: Path, **models: Mapping[str, Any]) -> ToldMachine:
-    settings, backends = machine(folder, **models)
-    told = tell_machine(backends, settings)
-    lacking = {name: backends[name].unready for name in models}
-    assert sorted(told.backends) == sorted(models), lacking
-    return told
 
 
 def over_the_wire(told: ToldMachine) -> ToldMachine:
@@ -95,11 +46,11 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(levers, "find_spec", lambda name: None)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("name", MODELS)
 def test_plans_as_the_machine_that_renders(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    settings, backends = machine(tmp_path / "gpu1", **{name: SETTINGS[name]})
+    settings, backends = machine(tmp_path / "gpu1", **{name: MODELS[name]})
     there = backends[name]
     assert there.unready == ""
     told = over_the_wire(tell_machine(backends, settings))
@@ -118,14 +69,14 @@ def test_plans_as_the_machine_that_renders(
 
 
 def test_other_weights_are_another_revision(tmp_path: Path) -> None:
-    one, other = (told_by(tmp_path / word, wan=SETTINGS["wan"]) for word in ("a", "b"))
+    one, other = (told_by(tmp_path / word, wan=MODELS["wan"]) for word in ("a", "b"))
     assert one.backends["wan"].revision != other.backends["wan"].revision
-    same = told_by(tmp_path / "deeper" / "a", wan=SETTINGS["wan"])
+    same = told_by(tmp_path / "deeper" / "a", wan=MODELS["wan"])
     assert same == one, "wherever the folders are"
 
 
 def test_neither_paths_nor_addresses_nor_keys_are_told(tmp_path: Path) -> None:
-    settings, backends = machine(tmp_path / "gpu1", ltx2=SETTINGS["ltx2"])
+    settings, backends = machine(tmp_path / "gpu1", ltx2=MODELS["ltx2"])
     model = settings.models["ltx2"].model_copy(
         update={"url": "http://10.0.0.7:8000", "key_env": "SECRET_KEY", "model": "inner"}
     )
@@ -139,8 +90,8 @@ def test_neither_paths_nor_addresses_nor_keys_are_told(tmp_path: Path) -> None:
 
 def test_everything_that_this_installation_knows_fits_a_variable(tmp_path: Path) -> None:
     everything = {
-        **SETTINGS,
-        "wan": {**SETTINGS["wan"], "parts": ("i2v", "vace", "animate")},
+        **MODELS,
+        "wan": {**MODELS["wan"], "parts": ("i2v", "vace", "animate")},
     }
     assert len(json.dumps(told_by(tmp_path, **everything).facts())) < 4000
 
@@ -190,7 +141,7 @@ def test_own_footage_asks_for_no_machine() -> None:
 
 
 def test_most_machines_decide_and_the_others_are_named(tmp_path: Path) -> None:
-    common, odd = (told_by(tmp_path / word, wan=SETTINGS["wan"]) for word in ("a", "b"))
+    common, odd = (told_by(tmp_path / word, wan=MODELS["wan"]) for word in ("a", "b"))
     machines = {"gpu1": odd, "gpu2": common, "gpu3": common}
     backends = BackendsElsewhere(machines)
     assert backends["wan"].revision == common.backends["wan"].revision
@@ -206,7 +157,7 @@ def _both_orders(one: ToldMachine, other: ToldMachine) -> list[list[tuple[str, T
 
 
 def test_another_version_s_revision_is_not_planned(tmp_path: Path) -> None:
-    told = told_by(tmp_path, wan=SETTINGS["wan"])
+    told = told_by(tmp_path, wan=MODELS["wan"])
     newer = told.backends["wan"].model_copy(update={"revision": "2+abc"})
     machine = told.model_copy(update={"takeboard": "99.0", "backends": {"wan": newer}})
     backends = BackendsElsewhere({"gpu1": machine, "gpu2": None})
@@ -232,7 +183,7 @@ def test_a_backend_of_another_package_plans_with_its_own_settings(
 
 
 def test_a_backend_that_only_they_have_is_left_out(tmp_path: Path) -> None:
-    told = told_by(tmp_path, wan=SETTINGS["wan"])
+    told = told_by(tmp_path, wan=MODELS["wan"])
     machine = told.model_copy(update={"backends": {"sora9": told.backends["wan"]}})
     assert "sora9" not in BackendsElsewhere({"gpu1": machine})
 
@@ -245,11 +196,11 @@ def test_auto_takes_a_model_of_the_machines(tmp_path: Path, bare: None) -> None:
 
 
 def test_the_setup_of_a_take_is_one_that_the_machine_can_make(tmp_path: Path) -> None:
-    told = told_by(tmp_path / "gpu1", wan=SETTINGS["wan"])
+    told = told_by(tmp_path / "gpu1", wan=MODELS["wan"])
     film = make_film([make_shot()], size=(1280, 720))
     store = ContentStore(tmp_path / "store", "takes")
     (job,) = plan_shots(film, BackendsElsewhere({"gpu1": told}), store, {}).jobs
     assert job.backend == "wan"
     assert job.revision == told.backends["wan"].revision
     assert told.can_make(setup_of(job))
-    assert not told_by(tmp_path / "gpu2", wan=SETTINGS["wan"]).can_make(setup_of(job))
+    assert not told_by(tmp_path / "gpu2", wan=MODELS["wan"]).can_make(setup_of(job))
