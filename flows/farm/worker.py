@@ -2,22 +2,24 @@
 
 It looks at every run that is scheduled in its pool and takes the one that suits it best
 (`dispatch`), as soon as it has room. A run whose process dies is scheduled again, alone, and set
-aside when it has taken its process with it three times.
+aside when it has taken its process with it three times. What the worker cannot tell the server
+while that is away, it or another worker finds out afterwards (`upkeep`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 import anyio
 import anyio.abc
-import httpx
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
-    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     WorkPoolFilter,
@@ -25,7 +27,9 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.responses import WorkerFlowRunResponse
-from prefect.exceptions import PrefectException
+from prefect.exceptions import Abort, ObjectNotFound
+from prefect.states import Pending
+from prefect.utilities.engine import propose_state
 from prefect.workers.base import (
     BaseJobConfiguration,
     BaseVariables,
@@ -35,19 +39,23 @@ from prefect.workers.base import (
 
 from flows.farm.deaths import UNDER_WAY, settle
 from flows.farm.dispatch import Waiting, by_preference
+from flows.farm.holder import Holder, holder_of, this_machine
+from flows.farm.lost import LOST_AFTER_S, LostRuns
 from flows.farm.names import CPU_POOL, WORKER_TYPE
+from flows.farm.server_clock import ServerClock
 from flows.farm.taking import fitting, together, waiting_run
+from flows.farm.upkeep import AWAY, Upkeep
 from flows.farm.warm import Ended, WarmChild
 
 __all__ = ["WarmWorker"]
 
-_WATCH_S = 2.0
-"""How often a worker asks whether its runs are cancelled."""
-_STOP_WITHIN_S = 120.0
-"""A cancelled run that has not come to its next step by then is ended with its process."""
 _TELL_S = 300.0
-"""How long a worker tries to tell the server that a run died; its heartbeat is missed anyway."""
+"""How long a worker tries to tell the server that a run died; then its upkeep does."""
 _LAST_WORDS_S = 15.0
+_CLEARED_AFTER_S = 120.0
+"""A film that has run for so long since its process died is no longer the suspect."""
+_BROKEN_S = (5.0, 30.0, 120.0)
+"""How long a worker whose process does not start takes nothing, the first times."""
 
 
 class WarmConfiguration(BaseJobConfiguration):
@@ -62,6 +70,14 @@ class WarmResult(BaseWorkerResult):
     """A run that the child has ended, or died of; its state says how."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """A run that is under way."""
+
+    waited: Waiting
+    since_s: float = field(default_factory=time.monotonic)
+
+
 class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     """One child, `slots` runs at a time in it, all of one setup."""
 
@@ -71,34 +87,54 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     _description = "Keeps a process with loaded models and makes takes and films in it."
 
     def __init__(
-        self, pool: str, name: str, *, slots: int, can: Callable[[str], bool] = lambda setup: True
+        self,
+        pool: str,
+        name: str,
+        *,
+        slots: int,
+        can: Callable[[str], bool] = lambda setup: True,
+        lost_after_s: float = LOST_AFTER_S,
     ) -> None:
         super().__init__(pool, name=name, limit=slots, heartbeat_interval_seconds=10)
-        self._child = WarmChild(name, pool, on_death=self._forget_warm)
+        self._me = Holder(name, this_machine())
+        self._child = WarmChild(name, pool, on_death=self._note_death)
         self._slots, self._can = slots, can
-        self._under_way: dict[UUID, Waiting] = {}
+        self._under_way: dict[UUID, _Taken] = {}
+        self._blamed: set[UUID] = set()
+        """Those of the runs under way that are taken to have caused the last death."""
         self._warm: list[str] = []
         """Setups that the child has had, the latest first."""
+        self._broken, self._rests_until_s = 0, 0.0
         self._looking = anyio.Lock()
-        self._leaving = False
+        self._leaving = self._is_away = False
+        self._clock = ServerClock()
+        self._upkeep = Upkeep(
+            me=self._me,
+            pool=pool,
+            stop=self._child.stop,
+            end=self._end_child,
+            client=self._connected,
+            under_way=self._under_way.keys(),
+            in_hand=lambda: {*self._under_way, *self._submitting_flow_run_ids},
+            lost=LostRuns(self._me, lost_after_s),
+        )
 
     async def work(self) -> None:
         """Serve the pool until cancelled."""
         async with anyio.create_task_group() as loops:
             loops.start_soon(self.start, False, False, _say_nothing)
-            loops.start_soon(self._watch_cancelled)
+            while not self.is_setup:
+                await anyio.sleep(0.05)
+            loops.start_soon(self._upkeep.watch_own)
+            loops.start_soon(self._upkeep.watch_pool)
 
     async def leave(self, within_s: float = 20.0) -> None:
         """Take nothing more, end the child, and hand back what was under way."""
         self._leaving = True
         with anyio.move_on_after(within_s):
-            await self._child.kill()
+            await self._child.close()
             while self._under_way:
                 await anyio.sleep(0.05)
-
-    async def setup(self) -> None:
-        await super().setup()
-        await self._hand_back_orphans()
 
     async def run(
         self,
@@ -106,47 +142,55 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         configuration: WarmConfiguration,
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> WarmResult:
-        taken = self._under_way[flow_run.id] = waiting_run(flow_run, 0)
+        taken = self._under_way[flow_run.id] = _Taken(waiting_run(flow_run, 0))
         try:
             if task_status is not None:
                 task_status.started(os.getpid())
             ended = await self._child.run(flow_run.id)
-            self._note_warm(taken.setup)
-            if ended.died or ended.error:
+            self._note_end(taken.waited.setup, ended)
+            if ended.died and flow_run.id not in self._blamed:
+                ended = Ended(lost="the process of its worker died of another run")
+            if ended.died or ended.error or ended.lost or ended.state in UNDER_WAY:
                 await self._settle(flow_run.id, ended)
         finally:
             del self._under_way[flow_run.id]
         return WarmResult(identifier=f"{self.name} {self._child.pid}", status_code=0)
 
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        with self._patient():
+            async with self._looking:
+                return await super().get_and_submit_flow_runs()
+        return []
+
+    async def _sync_and_initialize(self) -> None:
+        with self._patient():
+            await super()._sync_and_initialize()
+
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
         """What to take now, the best first: as much as there is room for, or nothing."""
         free = self._slots - int(self.limiter.borrowed_tokens)
-        if free <= 0 or self._leaving:
+        if free <= 0 or self._leaving or time.monotonic() < self._rests_until_s:
             return []
-        scheduled = await super()._get_scheduled_flow_runs()
-        runs = {str(one.flow_run.id): one for one in scheduled}
-        waiting = [waiting_run(one.flow_run, place) for place, one in enumerate(scheduled)]
-        able = [one for one in waiting if self._can(one.setup)]
-        beside = fitting(able, list(self._under_way.values()))
-        if self._work_pool_name == CPU_POOL:
-            best = beside  # films hold nothing that is worth waiting for: as the queues have them
-        else:
-            best = by_preference(beside, self._warm, await self._elsewhere(beside), who=self.name)
-        return [runs[one.id] for one in together(best)[:free]]
+        in_hand = {*self._under_way, *self._submitting_flow_run_ids}
+        due = [one for one in await self._due() if one.flow_run.id not in in_hand]
+        runs = {str(one.flow_run.id): one for one in due}
+        waiting = [waiting_run(one.flow_run, place) for place, one in enumerate(due)]
+        under_way = [self._as_it_stands(taken) for taken in self._under_way.values()]
+        best = fitting([one for one in waiting if self._can(one.setup)], under_way)
+        is_film = self._work_pool_name == CPU_POOL
+        if not is_film:  # films hold nothing that is worth waiting for: as the queues have them
+            best = by_preference(best, self._warm, await self._elsewhere(best), who=self.name)
+        return [runs[one.id] for one in together(best, under_way, free, alone=not is_film)]
 
-    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-        async with self._looking:
-            return await super().get_and_submit_flow_runs()
-
-    def _release_limit_slot(self, flow_run_id: UUID) -> None:
-        super()._release_limit_slot(flow_run_id)
-        if self._runs_task_group is not None and self.is_setup and not self._leaving:
-            # Not at the next look, seconds from now: at once.
-            self._runs_task_group.start_soon(self._look_again)
-
-    async def _look_again(self) -> None:
-        with suppress(httpx.HTTPError, PrefectException):
-            await self.get_and_submit_flow_runs()
+    async def _due(self) -> list[WorkerFlowRunResponse]:
+        try:
+            return await self.client.get_scheduled_flow_runs_for_work_pool(
+                work_pool_name=self._work_pool_name,
+                scheduled_before=await self._clock.now(self.client),
+                work_queue_names=list(self._work_queues),
+            )
+        except ObjectNotFound:
+            return []  # the pool is made by `up`, perhaps in a moment
 
     async def _elsewhere(self, waiting: Sequence[Waiting]) -> list[Waiting]:
         """What the pool's others are busy with, asked only before a change."""
@@ -154,70 +198,111 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             return []
         running = await self.client.read_flow_runs(
             work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name])),
-            flow_run_filter=FlowRunFilter(state=_of_types(StateType.PENDING, StateType.RUNNING)),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(
+                    type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
+                )
+            ),
         )
         return [waiting_run(one, 0) for one in running]
 
-    def _note_warm(self, setup: str) -> None:
-        if self._child.pid:
-            self._warm = [setup, *(one for one in self._warm if one != setup)]
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        try:
+            with self._patient():
+                await super()._submit_run(flow_run)
+        finally:
+            # Where the server was away, or the deployment is gone, nobody else lets go of it.
+            self._submitting_flow_run_ids.discard(flow_run.id)
+            if flow_run.id not in self._under_way:
+                super()._release_limit_slot(flow_run.id)
 
-    def _forget_warm(self, died: str) -> None:
-        self._warm.clear()
-        if not self._leaving:
-            self._logger.error("the process that makes takes died: %s", died)
+    async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
+        """Whether the run is ours now. If we never hear so, the run itself says it."""
+        claim = Pending(message=self._me.claim)
+        try:
+            state = await propose_state(self.client, claim, flow_run_id=flow_run.id)
+        except Abort:
+            return False  # another worker was quicker
+        except AWAY as error:
+            self._logger.warning("cannot take %s: %s", flow_run.id, error)
+            return False
+        return state.is_pending()
+
+    async def _give_worker_labels_to_flow_run(self, flow_run_id: UUID) -> None:
+        await self.client.update_flow_run_labels(
+            flow_run_id, {"prefect.worker.name": self.name, **self._me.labels}
+        )
+
+    async def _propose_crashed_state(
+        self, flow_run: FlowRun, message: str, client: PrefectClient | None = None
+    ) -> None:
+        # Prefect would give up what could not be begun; nothing is wrong with the run.
+        await self._settle(flow_run.id, Ended(lost=message))
+
+    def _release_limit_slot(self, flow_run_id: UUID) -> None:
+        super()._release_limit_slot(flow_run_id)
+        if self._runs_task_group is not None and self.is_setup and not self._leaving:
+            # Not at the next look, seconds from now: at once.
+            self._runs_task_group.start_soon(self.get_and_submit_flow_runs)
 
     async def _settle(self, flow_run: UUID, ended: Ended) -> None:
         """Tell the server what became of a run that could not tell itself."""
         with anyio.move_on_after(_TELL_S if not self._leaving else _LAST_WORDS_S):
             while True:
                 try:
-                    await settle(self.client, flow_run, ended, leaving=self._leaving)
-                    return
-                except (httpx.HTTPError, PrefectException) as error:
+                    return await settle(
+                        self.client,
+                        flow_run,
+                        ended,
+                        leaving=self._leaving,
+                        is_ours=lambda run: holder_of(run) == self._me,
+                    )
+                except AWAY as error:
                     self._logger.warning("cannot tell the server of %s: %s", flow_run, error)
                     await anyio.sleep(2)
 
-    async def _watch_cancelled(self) -> None:
-        """Stop what is cancelled on the server; end the child where that is not enough."""
-        told: dict[UUID, float] = {}
-        while True:
-            await anyio.sleep(_WATCH_S)
-            told = {run: since for run, since in told.items() if run in self._under_way}
-            with suppress(httpx.HTTPError, PrefectException):
-                for run in await self._cancelled():
-                    since = told.setdefault(run, anyio.current_time())
-                    self._child.stop(run)
-                    if anyio.current_time() - since > _STOP_WITHIN_S:
-                        await self._child.kill()
+    def _note_end(self, setup: str, ended: Ended) -> None:
+        if self._child.pid:
+            self._warm = [setup, *(one for one in self._warm if one != setup)]
+            self._broken = 0
+        elif ended.lost and not self._leaving:
+            # A machine where nothing starts must not take, and hand back, all that there is.
+            rest_s = _BROKEN_S[min(self._broken, len(_BROKEN_S) - 1)]
+            self._broken, self._rests_until_s = self._broken + 1, time.monotonic() + rest_s
+            self._logger.error("%s; nothing is taken for %.0f s", ended.lost, rest_s)
 
-    async def _cancelled(self) -> list[UUID]:
-        if not self._under_way:
-            return []
-        found = await self.client.read_flow_runs(
-            flow_run_filter=FlowRunFilter(
-                id=FlowRunFilterId(any_=list(self._under_way)),
-                state=_of_types(StateType.CANCELLING, StateType.CANCELLED),
-            )
-        )
-        return [run.id for run in found]
+    def _note_death(self, died: str) -> None:
+        self._warm.clear()
+        suspects = [run for run, one in self._under_way.items() if self._as_it_stands(one).suspect]
+        self._blamed = set(suspects if len(suspects) == 1 else self._under_way)
+        if not self._leaving:
+            self._logger.error("the process that makes takes died: %s", died)
 
-    async def _hand_back_orphans(self) -> None:
-        """Schedule again what a worker of this name left running when it was killed."""
-        with suppress(httpx.HTTPError, PrefectException):
-            left = await self.client.read_flow_runs(
-                work_pool_filter=WorkPoolFilter(
-                    name=WorkPoolFilterName(any_=[self._work_pool_name])
-                ),
-                flow_run_filter=FlowRunFilter(state=_of_types(*UNDER_WAY)),
-            )
-            for run in left:
-                if run.labels.get("prefect.worker.name") == self.name:
-                    await settle(self.client, run.id, Ended(died="its worker was killed"))
+    async def _end_child(self, of: UUID) -> None:
+        """End the process because one of its runs does not end; the others are not to blame."""
+        await self._child.kill()
+        self._blamed = {of}
 
+    def _as_it_stands(self, taken: _Taken) -> Waiting:
+        """A film is cleared after a while: it may be under way for hours."""
+        long = time.monotonic() - taken.since_s > _CLEARED_AFTER_S
+        cleared = long and self._work_pool_name == CPU_POOL
+        return replace(taken.waited, suspect=taken.waited.suspect and not cleared)
 
-def _of_types(*types: StateType) -> FlowRunFilterState:
-    return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(types)))
+    def _connected(self) -> PrefectClient:
+        return self.client
+
+    @contextmanager
+    def _patient(self) -> Iterator[None]:
+        """Go on with the next look when the server is away; a worker outlives it."""
+        try:
+            yield
+        except AWAY as error:
+            if not self._is_away:
+                self._logger.warning("the Prefect server does not answer: %s", error)
+            self._is_away = True
+        else:
+            self._is_away = False
 
 
 def _say_nothing(*words: object) -> None:
