@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from flows import cli_farm, cli_review, commands
+from flows import cli_farm, cli_review, cli_schedule, commands
 from flows.farm.names import Urgency
 from flows.progress import Progress, RichProgress
 from flows.settings import read_settings
@@ -278,6 +278,7 @@ def schema(
 
 cli_farm.register(app)
 cli_review.register(app)
+cli_schedule.register(app)
 
 
 def main() -> None:

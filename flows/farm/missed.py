@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import get_args
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -26,12 +26,11 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.states import Cancelled
 
-from flows.farm.names import tag_value
+from flows.farm.names import Missed, tag_value
 from media.errors import CancelledError
 
-__all__ = ["GRACE", "MISSED", "ONCE", "SKIP", "Due", "Missed", "missed_end", "why_missed"]
+__all__ = ["GRACE", "MISSED", "ONCE", "SKIP", "SKIPPED", "Due", "missed_end", "why_missed"]
 
-Missed = Literal["once", "skip"]
 MISSED: tuple[Missed, ...] = get_args(Missed)
 ONCE, SKIP = MISSED
 

@@ -16,6 +16,7 @@ __all__ = [
     "SLOTS",
     "URGENCIES",
     "WORKER_TYPE",
+    "Missed",
     "Urgency",
     "tag_value",
 ]
@@ -41,6 +42,10 @@ Urgency = Literal["urgent", "normal", "later"]
 URGENCIES: tuple[Urgency, ...] = ("urgent", "normal", "later")
 QUEUES: Mapping[str, int] = {urgency: place for place, urgency in enumerate(URGENCIES, start=1)}
 """Work queues of both pools by name, with their priority: 1 is first."""
+
+
+Missed = Literal["once", "skip"]
+"""Of the runs of a schedule that were missed: the newest is made, or none."""
 
 
 def tag_value(tags: list[str] | tuple[str, ...], name: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,13 +27,14 @@ _SHORTEST = timedelta(minutes=1)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def schedule_from(
-    *, cron: str | None, interval: str | None, rrule: str | None, timezone: str, now: datetime
-) -> Schedule:
-    """The schedule, counted from today's midnight in the time zone where it needs a beginning.
+def schedule_from(timing: Mapping[str, str | None], now: datetime) -> Schedule:
+    """The schedule of `cron`, `interval` or `rrule` in its `timezone`, as they were typed.
 
-    Raises UsageError for what cannot be, and for what never comes.
+    Where it needs a beginning, that is today's midnight. Raises UsageError for what cannot be,
+    and for what never comes.
     """
+    cron, interval, rrule = (timing.get(name) for name in ("cron", "interval", "rrule"))
+    timezone = timing.get("timezone") or "UTC"
     given = [text for text in (cron, interval, rrule) if text is not None]
     if len(given) != 1:
         raise UsageError(
