@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -34,7 +35,7 @@ __all__ = ["FarmReadiness", "Telling", "farm_readiness", "forget_gone", "publish
 
 _PREFIX = "takeboard_worker_"
 _TAGS = ["takeboard", "readiness"]
-_GONE_S = 86_400.0
+_MISSED_S, _GONE_S = 3600.0, 86_400.0
 _TELL_EVERY_S = 60.0
 """A models file that is changed, or weights that were copied, are known within a minute."""
 _PAGE = 200
@@ -49,6 +50,8 @@ class FarmReadiness:
     workers: Mapping[str, ToldMachine | None]
     """Those of the pool `gpu` that were online, by name; None: it had not told anything that
     this version can read."""
+    missed: tuple[str, ...] = ()
+    """Those that were seen within the hour and were not online."""
 
     def backends(self) -> BackendsElsewhere:
         """The installation as a film plans on it."""
@@ -130,13 +133,11 @@ async def forget_gone(client: PrefectClient) -> None:
     """Remove what workers have told that have been gone for a day."""
     from prefect.exceptions import ObjectNotFound
 
-    now = datetime.now(UTC)
     for offset in count(0, _PAGE):
         with _no_pool_has_none():
             page = await client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
             for worker in page:
-                seen = worker.last_heartbeat_time
-                if seen is None or (now - seen).total_seconds() > _GONE_S:
+                if _gone_s(worker) > _GONE_S:
                     with suppress(ObjectNotFound):
                         await client.delete_variable_by_name(_variable(worker.name))
             if len(page) == _PAGE:
@@ -147,11 +148,14 @@ async def forget_gone(client: PrefectClient) -> None:
 def farm_readiness(client: SyncPrefectClient) -> FarmReadiness:
     """What the workers that are online now have told; nothing where there is no such pool."""
     told: dict[str, ToldMachine | None] = {}
+    missed: list[str] = []
     for worker in _workers(client):
         if worker.status == "ONLINE":
             kept = client.read_variable_by_name(_variable(worker.name))
             told[worker.name] = read_told(kept.value) if kept else None
-    return FarmReadiness(told)
+        elif _gone_s(worker) < _MISSED_S:
+            missed.append(worker.name)
+    return FarmReadiness(told, tuple(missed))
 
 
 def _workers(client: SyncPrefectClient) -> Iterator[Worker]:
@@ -162,6 +166,12 @@ def _workers(client: SyncPrefectClient) -> Iterator[Worker]:
             if len(page) == _PAGE:
                 continue
         return
+
+
+def _gone_s(worker: Worker) -> float:
+    """Seconds since the server heard of it."""
+    seen = worker.last_heartbeat_time
+    return (datetime.now(UTC) - seen).total_seconds() if seen else math.inf
 
 
 @contextmanager

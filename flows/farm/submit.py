@@ -49,6 +49,8 @@ _POLL_S = 0.2
 _ASK_AGAIN_S = 2.0
 _SERVER_PATIENCE_S = 3600.0
 """How long a film waits for a server that has gone: nothing is lost meanwhile."""
+_COME_BACK_S = 60.0
+"""As long as a worker takes to start, and the server to note that it is there."""
 _SEEN_WITHIN_S = 60.0
 """How long a network file system may take to show here what was published elsewhere: NFS keeps
 the names of a folder for up to a minute (nfs(5), acdirmax)."""
@@ -67,8 +69,18 @@ class FarmShots:
         self._window = window_of(())
 
     def readiness(self) -> FarmReadiness:
-        """What the workers that are online can make."""
-        return self._answer(lambda: farm_readiness(self._client))
+        """What the workers that are online can make.
+
+        When there is none, those that were there within the hour are given a moment to come
+        back: a farm that has just been started again is not one without models.
+        """
+        deadline = time.monotonic() + _COME_BACK_S
+        while True:
+            found = self._answer(lambda: farm_readiness(self._client))
+            if found.workers or not found.missed or time.monotonic() > deadline:
+                return found
+            if self._stop.wait(_ASK_AGAIN_S):
+                raise _cancelled()
 
     def lane(self, jobs: Sequence[ShotJob]) -> Lane:
         """How many of `jobs` are in the pool at a time, and which goes there next."""

@@ -8,8 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Timer
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -26,11 +28,13 @@ from flows.farm.readiness import (
     forget_gone,
     publish_readiness,
 )
+from flows.farm.submit import FarmShots
 from flows.options import FilmOptions
 from flows.planning import plan_film
+from flows.progress import Progress
 from generator.backends.told import ToldBackend, ToldMachine
 from generator.local.settings import ModelSettings
-from media.errors import RefusalError, UsageError
+from media.errors import CancelledError, RefusalError, UsageError
 from storyboards.film import Film
 from tests.factories import make_film, make_shot
 from tests.flows.prefect_server import running_server
@@ -131,11 +135,37 @@ def test_only_those_who_are_online_count(tmp_path: Path) -> None:
     server.variables["takeboard_worker_strange"] = {"form": 7}
     server.comes("on")
     server.comes("off", status="OFFLINE")
+    server.comes("long off", status="OFFLINE", days_ago=0.1)
     server.comes("silent")
     server.comes("strange")
     assert farm_readiness(server) == FarmReadiness(  # type: ignore[arg-type]
-        {"on": told, "silent": None, "strange": None}
+        {"on": told, "silent": None, "strange": None}, missed=("off",)
     )
+
+
+def farm_shots(server: Server, stop: Event, monkeypatch: pytest.MonkeyPatch) -> FarmShots:
+    """A film's side of the farm."""
+    monkeypatch.setattr("flows.farm.submit.get_client", lambda **_: server)
+    monkeypatch.setattr("flows.farm.submit._ASK_AGAIN_S", 0.01)
+    return FarmShots(uuid4(), "normal", Progress(), stop)
+
+
+def test_a_farm_that_was_just_started_again_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server, stop = Server(), Event()
+    shots = farm_shots(server, stop, monkeypatch)
+    assert shots.readiness() == FarmReadiness({}), "nobody was ever there"
+    server.comes("gpu0", status="OFFLINE")
+    Timer(0.1, server.comes, ["gpu0"]).start()
+    assert shots.readiness() == FarmReadiness({"gpu0": None})
+    server.comes("gpu0", status="OFFLINE")
+    monkeypatch.setattr("flows.farm.submit._COME_BACK_S", 0.05)
+    assert shots.readiness() == FarmReadiness({}, missed=("gpu0",))
+    stop.set()
+    monkeypatch.setattr("flows.farm.submit._COME_BACK_S", 60)
+    with pytest.raises(CancelledError):
+        shots.readiness()
 
 
 def test_of_hundreds_of_workers_each_is_asked(tmp_path: Path) -> None:
