@@ -33,9 +33,9 @@ __all__ = ["LOAD_S", "Waiting", "by_preference", "model_of"]
 
 LOAD_S = 120.0
 """What loading a model of tens of gigabytes is taken to last: one to three minutes."""
-ADAPTERS_WORTH_S = 60.0
-"""Changing adapters takes seconds: not for each take, but for a chain longer by a minute."""
-URGENT_LOADS = 1.0
+ADAPTERS_WORTH_S = 120.0
+"""Changing adapters takes seconds: not for each take, but for a chain longer by minutes."""
+URGENT_LOADS = 4.0
 """An urgent take is left to its model's crew for so many loading times."""
 NORMAL = 2
 
@@ -132,13 +132,18 @@ class _Scene:
 
     def urgency(self, one: Waiting) -> int:
         """As asked for, but normal for a chain that would otherwise be the last to end."""
-        late = one.longest_s > one.seconds and one.longest_s + self._load_s >= self._horizon_s
-        return min(one.urgency, NORMAL) if late else one.urgency
+        return min(one.urgency, NORMAL) if self._is_critical(one) else one.urgency
 
     def own_order(self, one: Waiting, loaded: str) -> tuple[int, float, int]:
         """What is urgent, then what is long; other adapters only for much longer ones."""
-        worth = one.longest_s - (ADAPTERS_WORTH_S if one.setup != loaded else 0.0)
+        goes_on = one.longest_s > one.seconds and self._is_critical(one)
+        change = one.setup != loaded and not goes_on
+        worth = one.longest_s - (ADAPTERS_WORTH_S if change else 0.0)
         return self.urgency(one), -worth, one.place
+
+    def _is_critical(self, one: Waiting) -> bool:
+        """Whether everything else could be done before the end of what goes on from it."""
+        return one.longest_s + self._load_s >= self._horizon_s
 
     def late(self, model: str, after_s: float) -> list[Waiting]:
         """The model's takes that its crew would begin only after so many seconds, in order.

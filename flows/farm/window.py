@@ -11,7 +11,8 @@ window decides what workers can choose from, so its mix follows the work that is
   each take in the window (D'Hondt's rule for dividing seats).
 - Within a setup the longest chain goes first, then the longest take; and a chain so long that
   the film would have to wait for it goes before everything.
-- A take that goes on from one that is made takes its place: a chain that has begun goes on.
+- A take that goes on from one that was made takes its place, even when workers have gone and the
+  window is smaller now: a chain that has begun goes on.
 """
 
 from __future__ import annotations
@@ -70,19 +71,24 @@ class Window:
         `in_pool` are those that wait there or are under way, `blocked` those that go on from a
         take that is not made yet.
         """
+        begun = [one for one in ready if self._takes[one].after in self._takes]
+        if begun:
+            return self._longest(begun)
         if not ready or len(in_pool) >= window_size(workers):
             return ""
         left = [self._takes[one] for one in (*ready, *in_pool, *blocked)]
         each_s = sum(one.seconds for one in left) / max(workers, 1)
-        begun = [one for one in ready if self._takes[one].after]
-        longest = max(begun or ready, key=self._chain_s.__getitem__)
-        if begun or self._chain_s[longest] >= each_s:
+        longest = self._longest(ready)
+        if self._chain_s[longest] >= each_s:
             return longest
         there = [self._takes[one] for one in in_pool]
         some = [self._takes[one] for one in ready]
         for name in (lambda one: model_of(one.setup), lambda one: one.setup):
             some = _most_wanted(some, left, there, name)
-        return max((one.id for one in some), key=self._chain_s.__getitem__)
+        return self._longest([one.id for one in some])
+
+    def _longest(self, takes: Sequence[str]) -> str:
+        return max(takes, key=self._chain_s.__getitem__)
 
 
 def _chains(takes: Mapping[str, Planned]) -> dict[str, float]:
