@@ -127,7 +127,7 @@ async def ensure_pool(client: PrefectClient, name: str) -> None:
 async def ensure_deployment(client: PrefectClient, asked: Deployment) -> UUID:
     """The id of the deployment, made or brought up to date."""
     flow = asked.flow()
-    schema = parameter_schema(flow).model_dump_for_openapi()
+    schema = parameter_schema(flow).model_dump(exclude_unset=True)  # as Prefect's CLI does
     try:
         found = await client.read_deployment_by_name(f"{flow.name}/{asked.name}")
     except ObjectNotFound:

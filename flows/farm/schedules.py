@@ -99,7 +99,7 @@ async def schedule_film(client: PrefectClient, asked: FilmSchedule) -> bool:
         description=deployment.description,
         parameters=parameters,
         tags=list(deployment.tags),
-        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
+        parameter_openapi_schema=parameter_schema(flow).model_dump(exclude_unset=True),
         enforce_parameter_schema=True,
         pull_steps=[],
         paused=False,
