@@ -4,7 +4,8 @@
 
 It reads lines of JSON from its standard input and answers on its standard output:
 
-    {"run": FLOW_RUN_ID}    →  {"ended": FLOW_RUN_ID, "error": WHAT WENT WRONG WITH THE ENGINE}
+    {"run": FLOW_RUN_ID}    →  {"ended": FLOW_RUN_ID, "state": …, "state_name": …} or, when the
+                               engine did not come to its end, with "error" or "lost": why
     {"stop": FLOW_RUN_ID}      ends the run at its next step, as cancelled
 
 Each run has a thread of its own. When the worker is gone, so is the input, and this process ends
@@ -29,9 +30,11 @@ from uuid import UUID
 
 from prefect import Flow
 from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, Pause
 from prefect.flow_engine import run_flow
 
+from flows.farm.asking import is_away
 from flows.farm.seat import THIS_SEAT, Seat
 from flows.farm.shot import shot
 from flows.preview import preview
@@ -89,27 +92,29 @@ class Child:
     def _run(self, run: str) -> None:
         seat = Seat(self._worker, self._pool, self._backends, self._stops[run])
         THIS_SEAT.set(seat)
-        wrong = ""
+        ended: dict[str, str] = {}
         try:
-            self._run_flow(UUID(run))
+            if (state := self._run_flow(UUID(run))) is not None:
+                ended = {"state": state.type.value, "state_name": state.name or ""}
         except (Abort, Pause):
             pass  # the server or the flow itself decided so: suspended, or somebody else has it
         except Exception as error:
-            wrong = f"{type(error).__name__}: {error}"
-            print(f"flow run {run}: {wrong}", file=sys.stderr, flush=True)
+            why = f"{type(error).__name__}: {error}"
+            ended = {"lost" if is_away(error) else "error": why}
+            print(f"flow run {run}: {why}", file=sys.stderr, flush=True)
         finally:
             del self._stops[run]
-            self.say(ended=run, error=wrong)
+            self.say(ended=run, **ended)
 
-    def _run_flow(self, run: UUID) -> None:
+    def _run_flow(self, run: UUID) -> State[Any] | None:
         flow_run = self._client.read_flow_run(run)
         name = self._flow_name(flow_run.flow_id)
         flow = FLOWS.get(name)
         if flow is None:
             raise LookupError(f"this worker knows no flow {name!r}")
         running = run_flow(flow, flow_run=flow_run, return_type="state")
-        if iscoroutine(running):
-            asyncio.run(running)
+        ended = asyncio.run(running) if iscoroutine(running) else running
+        return ended if isinstance(ended, State) else None
 
     def _flow_name(self, flow_id: UUID) -> str:
         if flow_id not in self._flow_names:

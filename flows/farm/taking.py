@@ -31,17 +31,35 @@ def waiting_run(run: FlowRun, place: int) -> Waiting:
 def fitting(waiting: Sequence[Waiting], under_way: Sequence[Waiting]) -> list[Waiting]:
     """What can run in one process beside what is under way there.
 
-    Two takes of one model share it; another model would push the first off the device. A run
-    whose process has died runs alone, so that it is known whose fault the next death is.
+    Two takes of one model share it; another model would push the first off the device.
     """
     if not under_way:
         return list(waiting)
-    if any(one.suspect for one in under_way):
-        return []
     setups = {one.setup for one in under_way}
-    return [one for one in waiting if not one.suspect and one.setup in setups]
+    return [one for one in waiting if one.setup in setups]
 
 
-def together(best: Sequence[Waiting]) -> list[Waiting]:
-    """The first of `best` with those of the others that can run beside it."""
-    return [*best[:1], *fitting(best[1:], best[:1])]
+def together(
+    best: Sequence[Waiting], under_way: Sequence[Waiting], free: int, *, alone: bool
+) -> list[Waiting]:
+    """The first of `best` with those of the others that can run beside it, `free` at most.
+
+    A run whose process has died is a suspect. There is one of them at a time, so that it is
+    known whose fault the next death is; and where it is to be `alone`, nothing is beside it: of
+    two takes one may have taken the other's memory. Who wants to take it then takes nothing else
+    before, or it would wait for ever.
+    """
+    chosen: list[Waiting] = []
+    for one in best:
+        beside = [*under_way, *chosen]
+        suspects = one.suspect or any(other.suspect for other in beside)
+        doubt = one.suspect and any(other.suspect for other in beside)
+        if doubt or (alone and suspects and beside):
+            if not chosen and one.suspect:
+                break
+            continue
+        if fitting([one], chosen):
+            chosen.append(one)
+        if len(chosen) == free:
+            break
+    return chosen

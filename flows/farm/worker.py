@@ -17,6 +17,7 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -25,7 +26,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import Abort, ObjectNotFound
 from prefect.states import Pending
@@ -37,14 +38,15 @@ from prefect.workers.base import (
     BaseWorkerResult,
 )
 
-from flows.farm.deaths import UNDER_WAY, settle
+from flows.farm.asking import AWAY, SoonTold, is_away
+from flows.farm.deaths import STORE_AWAY, UNDER_WAY, settle
 from flows.farm.dispatch import Waiting, by_preference
 from flows.farm.holder import Holder, holder_of, this_machine
 from flows.farm.lost import LOST_AFTER_S, LostRuns
 from flows.farm.names import CPU_POOL, WORKER_TYPE
 from flows.farm.server_clock import ServerClock
 from flows.farm.taking import fitting, together, waiting_run
-from flows.farm.upkeep import AWAY, Upkeep
+from flows.farm.upkeep import Upkeep
 from flows.farm.warm import Ended, WarmChild
 
 __all__ = ["WarmWorker"]
@@ -102,6 +104,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._under_way: dict[UUID, _Taken] = {}
         self._blamed: set[UUID] = set()
         """Those of the runs under way that are taken to have caused the last death."""
+        self._ended_for: UUID | None = None
         self._warm: list[str] = []
         """Setups that the child has had, the latest first."""
         self._broken, self._rests_until_s = 0, 0.0
@@ -121,12 +124,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def work(self) -> None:
         """Serve the pool until cancelled."""
-        async with anyio.create_task_group() as loops:
-            loops.start_soon(self.start, False, False, _say_nothing)
-            while not self.is_setup:
-                await anyio.sleep(0.05)
-            loops.start_soon(self._upkeep.watch_own)
-            loops.start_soon(self._upkeep.watch_pool)
+        with SoonTold()():
+            async with anyio.create_task_group() as loops:
+                loops.start_soon(self.start, False, False, _say_nothing)
+                while not self.is_setup:
+                    await anyio.sleep(0.05)
+                loops.start_soon(self._upkeep.watch_own)
+                loops.start_soon(self._upkeep.watch_pool)
 
     async def leave(self, within_s: float = 20.0) -> None:
         """Take nothing more, end the child, and hand back what was under way."""
@@ -143,11 +147,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> WarmResult:
         taken = self._under_way[flow_run.id] = _Taken(waiting_run(flow_run, 0))
+        setup = taken.waited.setup
+        self._warm = [setup, *(one for one in self._warm if one != setup)]
         try:
             if task_status is not None:
                 task_status.started(os.getpid())
             ended = await self._child.run(flow_run.id)
-            self._note_end(taken.waited.setup, ended)
+            self._note_end(ended)
             if ended.died and flow_run.id not in self._blamed:
                 ended = Ended(lost="the process of its worker died of another run")
             if ended.died or ended.error or ended.lost or ended.state in UNDER_WAY:
@@ -218,7 +224,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
         """Whether the run is ours now. If we never hear so, the run itself says it."""
-        claim = Pending(message=self._me.claim)
+        claim: State[None] = Pending(message=self._me.claim)
         try:
             state = await propose_state(self.client, claim, flow_run_id=flow_run.id)
         except Abort:
@@ -261,27 +267,32 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                     self._logger.warning("cannot tell the server of %s: %s", flow_run, error)
                     await anyio.sleep(2)
 
-    def _note_end(self, setup: str, ended: Ended) -> None:
-        if self._child.pid:
-            self._warm = [setup, *(one for one in self._warm if one != setup)]
+    def _note_end(self, ended: Ended) -> None:
+        """Rest for a while when nothing can be made here.
+
+        Such a machine would take, and hand back, all that there is.
+        """
+        if self._child.pid and ended.state_name != STORE_AWAY:
             self._broken = 0
-        elif ended.lost and not self._leaving:
-            # A machine where nothing starts must not take, and hand back, all that there is.
+        elif not ended.died and not self._leaving:
             rest_s = _BROKEN_S[min(self._broken, len(_BROKEN_S) - 1)]
             self._broken, self._rests_until_s = self._broken + 1, time.monotonic() + rest_s
-            self._logger.error("%s; nothing is taken for %.0f s", ended.lost, rest_s)
+            why = ended.lost or "the take store is out of reach"
+            self._logger.error("%s; nothing is taken for %.0f s", why, rest_s)
 
     def _note_death(self, died: str) -> None:
         self._warm.clear()
         suspects = [run for run, one in self._under_way.items() if self._as_it_stands(one).suspect]
         self._blamed = set(suspects if len(suspects) == 1 else self._under_way)
+        if self._ended_for is not None:
+            self._blamed, self._ended_for = {self._ended_for}, None
         if not self._leaving:
             self._logger.error("the process that makes takes died: %s", died)
 
     async def _end_child(self, of: UUID) -> None:
         """End the process because one of its runs does not end; the others are not to blame."""
+        self._ended_for = of
         await self._child.kill()
-        self._blamed = {of}
 
     def _as_it_stands(self, taken: _Taken) -> Waiting:
         """A film is cleared after a while: it may be under way for hours."""
@@ -297,7 +308,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Go on with the next look when the server is away; a worker outlives it."""
         try:
             yield
-        except AWAY as error:
+        except httpx.HTTPError as error:
+            if not is_away(error):
+                raise
             if not self._is_away:
                 self._logger.warning("the Prefect server does not answer: %s", error)
             self._is_away = True

@@ -1,0 +1,45 @@
+"""Asking a Prefect server that may be away for a while.
+
+Prefect's own client waits longer after each try: after an outage of minutes it may be minutes
+more until it asks again. Who asks again anyway, at once when the server is back, gives it only a
+second try of its own.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+import httpx
+from prefect.context import SettingsContext, get_settings_context
+from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
+
+__all__ = ["AWAY", "SoonTold", "is_away"]
+
+AWAY = (httpx.HTTPError, PrefectException)
+"""What a client raises when the server does not answer, or not as it should."""
+
+_RETRIES = 1
+"""One more after two seconds; also what a CSRF token that has run out needs."""
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the same question may well be answered a little later."""
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
+    return isinstance(error, httpx.HTTPError)
+
+
+class SoonTold:
+    """Within `with soon_told():` every client of Prefect gives up soon."""
+
+    def __init__(self) -> None:
+        """Takes a tenth of a second: to be made once."""
+        context = get_settings_context()
+        self._profile = context.profile
+        self._settings = context.settings.copy_with_update(
+            updates={PREFECT_CLIENT_MAX_RETRIES: _RETRIES}
+        )
+
+    def __call__(self) -> AbstractContextManager[object]:
+        return SettingsContext(profile=self._profile, settings=self._settings)
