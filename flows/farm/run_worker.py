@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 
 import anyio
+from prefect.settings import PREFECT_API_URL
 
 from flows.farm.names import GPU_POOL, SLOTS
 from flows.farm.readiness import Telling
@@ -64,7 +66,9 @@ def worker_name(pool: str, number: int = 0) -> str:
 def _alone(name: str) -> ExitStack:
     """Held while this process bears the name: what ran under it before is handed back by it."""
     held = ExitStack()
-    lock = runtime_folder() / "workers" / f"{name}.lock"
+    # Of one server: the workers of another farm on this machine may have the same names.
+    server = hashlib.sha256((PREFECT_API_URL.value() or "").encode()).hexdigest()[:12]
+    lock = runtime_folder() / "workers" / f"{name}@{server}.lock"
     try:
         held.enter_context(file_lock(lock, timeout_s=1.0))
     except StoreError as error:

@@ -58,13 +58,13 @@ class Machine:
         auth = httpx.BasicAuth(user, password) if user else None
         if not self._csrf:
             client = str(uuid.uuid4())
-            token = httpx.get(f"{self.url}/csrf-token?client={client}", auth=auth, timeout=20.0)
+            token = httpx.get(f"{self.url}/csrf-token?client={client}", auth=auth, timeout=60.0)
             self._csrf = {
                 "Prefect-Csrf-Client": client,
                 "Prefect-Csrf-Token": token.json()["token"],
             }
         answer = httpx.post(
-            f"{self.url}/{what}", json=body, headers=self._csrf, auth=auth, timeout=20.0
+            f"{self.url}/{what}", json=body, headers=self._csrf, auth=auth, timeout=60.0
         )
         answer.raise_for_status()
         return answer.json()

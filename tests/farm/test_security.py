@@ -77,7 +77,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
         machine.password = (home / "api-password").read_text().strip()
         asked = (films / "film.yaml", films / "wrong.yaml", folder / "outside.yaml")
         runs = {path.stem: machine.start_film("produce", storyboard=str(path)) for path in asked}
-        states = {name: machine.ended(run, 90.0) for name, run in runs.items()}
+        states = {name: machine.ended(run, 120.0) for name, run in runs.items()}
         asked_for = machine.ask("flow_runs", flows={"name": {"any_": ["shot"]}})
     states["shots"] = {run["name"]: run["state"]["type"] for run in asked_for}
     keys["password of the API"] = machine.password.partition(":")[2]
