@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ from generator.tickets import (
 )
 from media.errors import RefusalError, RenderError
 from media.files import sha256_file
+from media.shared_store import local_root
 from media.store import MANIFEST, ContentStore
 from storyboards.fields import Angle, CameraMove, ShotSize
 from storyboards.film import Asset, Continuation, Film, Keyframe
@@ -336,6 +338,24 @@ def test_another_machine_makes_the_take_with_nothing_but_the_store(
     assert Looks.seen == b"a picture"
     ticket = read_ticket(job.key, store)
     assert (ticket.film_code, ticket.film_title) == (film.code, film.title)
+
+
+def test_two_machines_share_tickets_through_an_object_store(
+    tmp_path: Path, film: Film, board: Asset
+) -> None:
+    address = f"memory://{tmp_path.name}-{uuid.uuid4().hex}/takes"
+    here, there = (
+        TakeStore(local_root(address, {"TAKEBOARD_STORE_COPY": str(tmp_path / machine)}))
+        for machine in ("here", "there")
+    )
+    job = one_job(film, here)
+    for _ in range(2):
+        publish_ticket(job, film, here)
+    shutil.rmtree(board.path.parent)
+    assert assets_of_tickets(there.entries.root) == {board.sha256}
+    take = render_ticket(job.key, there, lambda name: FakeBackend(), TOOLS)
+    assert not take.picture.is_relative_to(here.entries.root)
+    assert here.find(job.key) is not None
 
 
 def test_a_take_that_is_there_needs_no_ticket(film: Film, store: TakeStore) -> None:
