@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flows.settings import server_url
+
 if TYPE_CHECKING:
     from flows.made import MadeFilm
     from generator.plan import ShotJob
@@ -27,10 +29,12 @@ __all__ = [
     "shot_failed",
     "shot_finished",
     "shot_started",
+    "tell",
 ]
 
 Fact = str | int | float | Sequence[str]
 
+_ANSWER_WITHIN_S = 2.0
 _MOST_CHARS = 500
 """Of a text in an event: the server keeps events for days."""
 
@@ -122,6 +126,23 @@ def emit(event: FilmEvent) -> None:
             related=event.related,
             payload={name: _plain(fact) for name, fact in event.facts.items()},
         )
+
+
+def tell(event: FilmEvent) -> None:
+    """Emit `event` where no run is recorded, if a Prefect server is configured and answers."""
+    import httpx
+
+    from flows.client import set_up_client
+
+    url = server_url()
+    if not url:
+        return
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=_ANSWER_WITHIN_S).raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return
+    set_up_client(url)
+    emit(event)
 
 
 def _take(job: ShotJob) -> dict[str, Fact]:

@@ -7,12 +7,13 @@ process (the display, Ctrl-C), travels beside them in a context variable.
 
 from __future__ import annotations
 
-import os
+import logging
 from threading import Event, Thread
 from typing import TYPE_CHECKING, cast
 
 import httpx
 
+from flows.client import set_up_client
 from flows.commands import load
 from flows.made import MadeFilm
 from flows.progress import Progress
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
     from flows.commands import Choice
 
 __all__ = ["hand_over_record", "make_recorded"]
-
-_CLIENT_DEFAULTS = {
-    "DO_NOT_TRACK": "1",
-    # Often enough for a server that takes the silent for dead: see farm/automations.py.
-    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-    # Our own progress is on the terminal; Prefect's lines go to the server's log of the run.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    # What its services could not send is one line of ours, not an essay of theirs each.
-    "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",
-    # A server that has gone is asked again once, after 2 seconds: by default each of the several
-    # requests at the end of a run would be held for a minute, and by a silent server for six.
-    "PREFECT_CLIENT_MAX_RETRIES": "1",
-    "PREFECT_API_REQUEST_TIMEOUT": "15",
-}
 
 _LAST_WORDS_S = 3.0
 """How long the command waits for the server to take the last log lines and task runs."""
@@ -49,9 +36,7 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
     """
     film = load(choice)
     require_server(settings.server_url)
-    for name, value in _CLIENT_DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    os.environ["PREFECT_API_URL"] = settings.server_url
+    set_up_client(settings.server_url)
 
     from prefect.client.schemas.objects import State
     from prefect.exceptions import PrefectException
@@ -101,6 +86,8 @@ def hand_over_record() -> bool:
     """
     from prefect.events.worker import EventsWorker
 
+    for service in ("EventsWorker", "APILogWorker"):
+        logging.getLogger(service).setLevel(logging.CRITICAL)  # how many are left is no news
     taken: list[bool] = []
 
     def wait() -> None:

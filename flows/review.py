@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from flows.events import picked, tell
 from generator.picks import pick_take, require_shot, require_take
 from generator.picks_file import ApprovedBudget, read_choices
 from generator.plan import Plan
@@ -54,7 +55,9 @@ def choose(
         require_shot(planned.film, shot)
     for shot, take in picks.items():
         # A pick changes the takes of the shots that go on from it, and so what their keys are.
-        pick_take(planned.film, shot, take, replan().job(shot, take).key)
+        key = replan().job(shot, take).key
+        pick_take(planned.film, shot, take, key)
+        tell(picked(planned.film, shot, take, key))
     for shot, note in retakes:
         ask_retake(planned.film, shot, note)
     return replan() if picks or retakes else planned

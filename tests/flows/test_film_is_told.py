@@ -75,7 +75,7 @@ def test_a_film_is_told_from_quote_to_delivery(server: PrefectServer, tmp_path: 
     first, second = server.flow_runs("The Tin")
 
     assert first["tags"] == second["tags"] == ["film:TIN"]
-    _check_events(server.events("takeboard.", expected=9), first["id"], tmp_path)
+    _check_events(server.events("takeboard.", expected=10), first["id"], tmp_path)
     shown = server.artifacts(first["id"])
     _check_pages({key: str(one["data"]) for key, one in shown.items()})
     assert shown["tin-progress"]["data"] == 100
@@ -83,6 +83,13 @@ def test_a_film_is_told_from_quote_to_delivery(server: PrefectServer, tmp_path: 
     again = server.artifacts(second["id"])
     assert again["tin-failures"]["data"].endswith("Nothing failed.")
     assert "1 take to make for 0.00 USD" in again["tin-costs"]["data"]
+
+    picked = _takeboard("pick", film, "sc010/sh0020", 2, url=server.url, home=tmp_path)
+    assert (picked.returncode, picked.stderr) == (0, "")
+    (event,) = server.events("takeboard.shot.picked", expected=1)
+    assert event["resource"]["prefect.resource.id"] == "takeboard.shot.TIN.sc010.sh0020"
+    assert event["payload"]["take"] == 2
+    assert len(event["payload"]["key"]) == 64
 
 
 def _check_events(events: list[dict[str, Any]], run: str, folder: Path) -> None:
