@@ -76,16 +76,15 @@ def worker(
         str, typer.Option(metavar="STORE", help="Where takes are; default $TAKEBOARD_STORE.")
     ] = "",
     root: Roots = None,
-    with_up: Annotated[bool, typer.Option("--with-up", hidden=True)] = False,
 ) -> None:
     """Work for a farm in the foreground: takes on a GPU, or films on the CPU."""
     import asyncio
 
-    from flows.farm.environment import connect_to_farm
+    from flows.farm.environment import WITH_UP, connect_to_farm
     from flows.farm.follow import end_with_parent
     from flows.farm.roots import chosen_roots
 
-    if with_up:
+    if os.environ.pop(WITH_UP, ""):
         end_with_parent(after_s=0.0, within_s=60.0)
     os.environ["TAKEBOARD_ROOTS"] = os.pathsep.join(map(str, chosen_roots(root)))
     if store:

@@ -20,6 +20,8 @@ __all__ = ["connect_to_farm", "server_environment", "worker_environment"]
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"
 CLIENT_PASSWORD = "PREFECT_API_AUTH_STRING"
+WITH_UP = "TAKEBOARD_WITH_UP"
+"""Set by `up` for its workers: they end when it does."""
 
 _QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 
@@ -94,6 +96,7 @@ def worker_environment(
         "PREFECT_HOME": str(home.prefect),
         "PREFECT_API_URL": url,
         "TAKEBOARD_HOME": str(home.folder),
+        WITH_UP: "1",
     }
     if password:
         chosen[CLIENT_PASSWORD] = password

@@ -121,7 +121,7 @@ class _Farm:
         self._begin(_SERVER, (sys.executable, "-m", "flows.farm.serve", *where), for_server)
         self._furnish(for_workers)
         for name, pool, more in _workers(options, environ):
-            command = (*_TAKEBOARD, "worker", "--pool", pool, "--name", name, "--with-up")
+            command = (*_TAKEBOARD, "worker", "--pool", pool, "--name", name)
             self._begin(name, command, {**for_workers, **more})
         self._tell(options)
 
