@@ -6,10 +6,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.exceptions import PrefectException
 
+from flows.farm.asking import AWAY, SoonTold
 from flows.farm.names import GPU_POOL, SLOTS
 from flows.farm.window import Planned, Window, window_size
 from flows.pool import Lane, LaneView
@@ -19,6 +18,8 @@ from generator.plan import ShotJob
 __all__ = ["Workers", "farm_lane", "window_of"]
 
 _KNOWN_FOR_S = 10.0
+_MOST = 200
+"""Workers in one answer: the server's own limit."""
 
 
 class Workers:
@@ -29,6 +30,7 @@ class Workers:
         self._lock = threading.Lock()
         self._asked_at = -_KNOWN_FOR_S
         self._online = 0
+        self._soon_told = SoonTold()
 
     @property
     def seats(self) -> int:
@@ -41,19 +43,25 @@ class Workers:
 
     def _count(self) -> int:
         try:
-            workers = self._client.request(
-                "POST", "/work_pools/{work_pool_name}/workers/filter",
-                path_params={"work_pool_name": GPU_POOL}, json={"limit": 200},
-            ).json()  # fmt: skip
-        except (httpx.HTTPError, PrefectException):
+            with self._soon_told():
+                workers = self._client.read_workers_for_work_pool(GPU_POOL, limit=_MOST)
+        except AWAY:
             return self._online  # the server is away; what is in the pool stays there
-        return sum(worker["status"] == "ONLINE" for worker in workers)
+        return sum(worker.status == "ONLINE" for worker in workers)
 
 
-def farm_lane(window: Window, seats: Callable[[], int]) -> Lane:
-    """The lane of the takes of `window`, whose names in it are their keys."""
+def farm_lane(
+    window: Window,
+    seats: Callable[[], int],
+    note_ready: Callable[[Sequence[str]], None] = lambda ready: None,
+) -> Lane:
+    """The lane of the takes of `window`, whose names in it are their keys.
+
+    `note_ready` hears which takes could be put into the pool, before one of them is.
+    """
 
     def choose(view: LaneView) -> str:
+        note_ready(view.ready)
         return window.choose(view.ready, view.under_way, view.blocked, seats())
 
     return Lane(limit=lambda: window_size(seats()), choose=choose)

@@ -10,7 +10,9 @@ from prefect.logging import get_run_logger
 from prefect.states import Crashed
 
 from flows.farm.confine import confined_store
+from flows.farm.deaths import STORE_AWAY
 from flows.farm.seat import THIS_SEAT, Seat
+from flows.farm.store_patience import require_there
 from flows.live_progress import prefect_board
 from flows.prefect_recorder import PrefectRecorder
 from flows.settled import settled
@@ -18,8 +20,9 @@ from flows.watched import OnStep, watched_take
 from generator.backends.base import RenderTools
 from generator.backends.registry import InstalledBackends
 from generator.takes import Take, TakeStore
-from generator.tickets import read_ticket, render_ticket
+from generator.tickets import TICKETS, read_ticket, render_ticket
 from media.errors import StoreError
+from media.store import ContentStore
 
 __all__ = ["shot"]
 
@@ -45,6 +48,7 @@ async def shot(
 
     def make() -> Take:
         takes = TakeStore(confined_store(store))
+        require_there(takes.entries.root)
 
         def render(on_step: OnStep) -> Take:
             tools = RenderTools({}, {}, seat.stop.is_set, on_step)
@@ -52,6 +56,7 @@ async def shot(
 
         if takes.find(key) is not None:
             return render(lambda done, total: None)
+        _require_ticket(key, takes)
         ticket = read_ticket(key, takes)
         with prefect_board() as board:
             recorder = PrefectRecorder(ticket.film_code, board=board)
@@ -64,5 +69,16 @@ async def shot(
     log.info(end.message)
     if isinstance(end.data, StoreError):
         # The disk of this machine, or the way to the store: another machine may well make it.
-        return Crashed(message=end.message, data=end.data)
+        return Crashed(name=STORE_AWAY, message=end.message, data=end.data)
     return end
+
+
+def _require_ticket(key: str, store: TakeStore) -> None:
+    """StoreError when the film's ticket is not seen here: this is not the store, or not all."""
+    root = store.entries.root
+    if ContentStore(root, TICKETS).find(key, verify=False) is None:
+        raise StoreError(
+            f"the store has no ticket for the take {key[:12]}",
+            where=str(root),
+            todo="see that every machine uses the same store",
+        )

@@ -1,54 +1,47 @@
 """A film's takes that are made by the workers of a pool: asked for, waited for, asked for again.
 
-A take has one flow run however many films, and however many runs of one film, ask for it: the
-idempotency key is the take's own. A film whose process was killed finds the runs that it asked
-for before. What counts in the end is the store: a take that is there is done, whatever the
-server says of its run.
+What counts in the end is the store: a take that is there is done, whatever the server says of its
+run, and whether it says anything.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import Event
-from typing import TypeVar
 from uuid import UUID
 
-import httpx
-from prefect import Task
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import StateType
-from prefect.exceptions import ObjectNotFound, PrefectException
-from prefect.states import Cancelling
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Cancelled, Completed, Failed
 
+from flows.farm.answers import SERVER_PATIENCE_S, Answers, cancelled, server_gone
+from flows.farm.deaths import STORE_AWAY
 from flows.farm.lane import Workers, farm_lane, window_of
-from flows.farm.names import SHOT, Urgency
+from flows.farm.names import Urgency
 from flows.farm.readiness import FarmReadiness, farm_readiness
+from flows.farm.shot_runs import Asked, ShotRuns
+from flows.farm.store_patience import StorePatience, require_there
 from flows.farm.watching import Ended, RunWatch
 from flows.pool import Lane
 from flows.progress import Progress
-from generator.grouping import setup_of
 from generator.plan import ShotJob
 from generator.takes import Take, TakeStore
 from generator.tickets import publish_ticket
-from media.errors import CancelledError, RenderError, UsageError
+from media.errors import CancelledError, RenderError, StoreError, TakeboardError
 from media.shared_store import address_of
 from storyboards.film import Film
 
 __all__ = ["MOST_TRIES", "FarmShots"]
-
-T = TypeVar("T")
 
 MOST_TRIES = 3
 """So often a film asks for a take whose run ends without it, and without saying why."""
 
 _POLL_S = 0.2
 _ASK_AGAIN_S = 2.0
-_SERVER_PATIENCE_S = 3600.0
-"""How long a film waits for a server that has gone: nothing is lost meanwhile."""
+_LOOK_S = 10.0
+"""A worker that has made a take may be long in telling the server, when that was away."""
 _COME_BACK_S = 60.0
 """As long as a worker takes to start, and the server to note that it is there."""
 _SEEN_WITHIN_S = 60.0
@@ -61,12 +54,15 @@ class FarmShots:
 
     def __init__(self, flow_run: UUID, urgency: Urgency, progress: Progress, stop: Event) -> None:
         """`flow_run` is the film's own."""
-        self._flow_run, self._urgency = flow_run, urgency
         self._progress, self._stop = progress, stop
         self._client: SyncPrefectClient = get_client(sync_client=True)
+        self._answers = Answers(self._client, progress, stop)
+        self._runs = ShotRuns(flow_run, urgency, self._client, self._answers)
         self._watch = RunWatch(self._client)
         self._workers = Workers(self._client)
         self._window = window_of(())
+        self._ready: Sequence[str] = ()
+        """Takes that could be in the pool as well."""
 
     def readiness(self) -> FarmReadiness:
         """What the workers that are online can make.
@@ -76,16 +72,16 @@ class FarmShots:
         """
         deadline = time.monotonic() + _COME_BACK_S
         while True:
-            found = self._answer(lambda: farm_readiness(self._client))
+            found = self._answers.of(lambda: farm_readiness(self._client))
             if found.workers or not found.missed or time.monotonic() > deadline:
                 return found
             if self._stop.wait(_ASK_AGAIN_S):
-                raise _cancelled()
+                raise cancelled()
 
     def lane(self, jobs: Sequence[ShotJob]) -> Lane:
         """How many of `jobs` are in the pool at a time, and which goes there next."""
         self._window = window_of(jobs)
-        return farm_lane(self._window, lambda: self._workers.seats)
+        return farm_lane(self._window, lambda: self._workers.seats, self._note_ready)
 
     def rendering(self, job: ShotJob, film: Film, store: TakeStore) -> Callable[[], Take]:
         """Making `job` on a worker, to be called in a thread that waits for it.
@@ -95,149 +91,107 @@ class FarmShots:
         """
         return lambda: self._render(job, film, store)
 
+    def _note_ready(self, ready: Sequence[str]) -> None:
+        self._ready = ready
+
     def _render(self, job: ShotJob, film: Film, store: TakeStore) -> Take:
-        publish_ticket(job, film, store)
-        tries, attempt = 0, 1
-        while (take := store.find(job.key)) is None:
-            asked = self._ask(job, film, store, attempt)
-            attempt += 1
-            if asked.was_over:
-                continue
-            ended = self._wait(asked, job, store)
-            if ended.type == StateType.COMPLETED and _appears(store, job.key):
-                continue
-            if ended.type == StateType.CANCELLED and not asked.ours:
-                continue  # by another film that asked for it too
-            tries += 1
-            if tries >= MOST_TRIES or ended.type in (StateType.FAILED, StateType.CANCELLED):
-                if store.find(job.key) is None:
-                    raise _cannot(job, ended, tries)
-            else:
-                self._progress.note(
-                    f"{job.shot_id} take {job.take}: {ended.message}; asked for again"
-                )
+        asked: list[Asked] = []
+        try:
+            take = self._made(job, film, store, asked)
+        except TakeboardError as error:
+            end = Cancelled if isinstance(error, CancelledError) else Failed
+            self._close(asked, end(message=str(error)))
+            raise
+        self._close(asked, Completed(message="made for another film"))
         self._progress.advance("shots", job.request.num_frames, job.shot_id)
         return take
 
-    def _ask(self, job: ShotJob, film: Film, store: TakeStore, attempt: int) -> _Asked:
-        """The run of that attempt, made if there is none."""
+    def _made(self, job: ShotJob, film: Film, store: TakeStore, asked: list[Asked]) -> Take:
+        """The take; `asked` comes to hold the runs that were to make it."""
+        patience = StorePatience(self._progress, self._stop)
+        tries = 0
+        while (take := patience.reach(lambda: _found(job, film, store))) is None:
+            run = self._ask(job, film, store, len(asked) + 1)
+            asked.append(run)
+            if run.was_over:
+                continue
+            ended = self._wait(run, job, store)
+            if ended.type == StateType.COMPLETED and self._appears(store, job.key):
+                continue
+            if ended.type == StateType.CANCELLED and not run.ours:
+                continue  # by another film that asked for it too
+            if ended.name == STORE_AWAY:
+                patience.wait(StoreError(ended.message, where=_where(job)))
+                continue
+            tries += 1
+            if tries >= MOST_TRIES or ended.type in (StateType.FAILED, StateType.CANCELLED):
+                if (take := store.find(job.key)) is not None:
+                    return take
+                raise _cannot(job, ended, tries)
+            self._progress.note(f"{_where(job)}: {ended.message}; asked for again")
+        return take
+
+    def _ask(self, job: ShotJob, film: Film, store: TakeStore, attempt: int) -> Asked:
         address = address_of(store.entries.root)
-        where = hashlib.sha256(address.encode()).hexdigest()[:8]
-        name = f"{film.code} {job.shot_id} take {job.take}"
+        for_dispatch = [
+            f"chain:{self._window.chain_s(job.key):.0f}",
+            f"left:{self._window.left_s(job.key, self._ready):.0f}",
+        ]
+        return self._runs.ask(job, film, address, attempt, for_dispatch)
 
-        def ask() -> _Asked:
-            # Under it Prefect's UI shows the run as part of the film's.
-            task: Task[[], None] = Task(lambda: None, name="shot", tags=_tags(job, film))
-            place = self._client.create_task_run(task, self._flow_run, job.key, name=name)
-            run = self._client.create_flow_run_from_deployment(
-                self._deployment(),
-                name=name if attempt == 1 else f"{name}, attempt {attempt}",
-                parameters={
-                    "film": film.title,
-                    "shot": job.shot_id,
-                    "take": job.take,
-                    "key": job.key,
-                    "store": address,
-                    "attempt": attempt,
-                },
-                tags=[
-                    *_tags(job, film),
-                    f"urgency:{self._urgency}",
-                    f"chain:{self._window.chain_s(job.key):.0f}",
-                ],
-                idempotency_key=f"{job.key}:{where}:{attempt}",
-                parent_task_run_id=place.id,
-                work_queue_name=self._urgency,
-            )
-            return _Asked(
-                run.id,
-                ours=run.parent_task_run_id == place.id,
-                was_over=run.state is not None and run.state.is_final(),
-            )
-
-        return self._answer(ask)
-
-    def _deployment(self) -> UUID:
-        try:
-            return self._client.read_deployment_by_name(SHOT).id
-        except ObjectNotFound:
-            raise UsageError(
-                f"the Prefect server has no deployment {SHOT}",
-                where=str(self._client.api_url),
-                todo="run `takeboard up`, or `prefect deploy --all` with Takeboard's prefect.yaml",
-            ) from None
-
-    def _wait(self, asked: _Asked, job: ShotJob, store: TakeStore) -> Ended:
-        """How the run ended."""
+    def _wait(self, asked: Asked, job: ShotJob, store: TakeStore) -> Ended:
+        """How the run ended, as the server says or as the store shows."""
+        looked = time.monotonic()
         with self._watch.watched(asked.run) as seen:
             while not seen.over.wait(_POLL_S):
                 if self._stop.is_set():
-                    self._cancel(asked)
-                    raise _cancelled()
+                    self._runs.cancel(asked)
+                    raise cancelled()
                 silent_s = self._watch.silent_s
-                if silent_s > _ASK_AGAIN_S and store.entries.peek(job.key):
-                    return Ended(StateType.COMPLETED)  # the server cannot say so, the store can
-                if silent_s > _SERVER_PATIENCE_S:
-                    raise _server_gone(self._client)
+                if time.monotonic() - looked > (_ASK_AGAIN_S if silent_s else _LOOK_S):
+                    if _is_there(store, job.key):
+                        return Ended(StateType.COMPLETED)
+                    looked = time.monotonic()
+                if silent_s > SERVER_PATIENCE_S:
+                    raise server_gone(self._client)
             return seen.ended
 
-    def _answer(self, ask: Callable[[], T]) -> T:
-        """What the server answers, once it does."""
-        begun = time.monotonic()
-        told = False
-        while True:
-            try:
-                return ask()
-            except (httpx.HTTPError, PrefectException) as error:
-                if isinstance(error, httpx.HTTPStatusError) and error.response.is_client_error:
-                    raise _refused(error) from error
-                if time.monotonic() - begun > _SERVER_PATIENCE_S:
-                    raise _server_gone(self._client) from error
-            if not told:
-                told = True
-                self._progress.note("the Prefect server does not answer; waiting for it")
-            if self._stop.wait(_ASK_AGAIN_S):
-                raise _cancelled()
+    def _appears(self, store: TakeStore, key: str) -> bool:
+        """Whether the take that a worker has published is seen here, in good time."""
+        deadline = time.monotonic() + _SEEN_WITHIN_S
+        while not _is_there(store, key):
+            if time.monotonic() > deadline:
+                return False
+            if self._stop.wait(1.0):
+                raise cancelled()
+        return True
 
-    def _cancel(self, asked: _Asked) -> None:
-        """Have the worker stop, unless another film asked for the run first."""
-        if asked.ours:
-            with suppress(httpx.HTTPError, PrefectException):
-                self._client.set_flow_run_state(asked.run, Cancelling())
+    def _close(self, asked: Sequence[Asked], state: State[None]) -> None:
+        if asked:
+            self._runs.close(asked[-1], state)
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    run: UUID
-    ours: bool
-    """Made for this film."""
-    was_over: bool
-    """It had ended before it was asked for: an earlier film's attempt."""
+def _found(job: ShotJob, film: Film, store: TakeStore) -> Take | None:
+    """The take; when there is none, its ticket is put where the workers find it."""
+    require_there(store.entries.root)
+    take = store.find(job.key)
+    if take is None:
+        publish_ticket(job, film, store)
+    return take
 
 
-def _tags(job: ShotJob, film: Film) -> list[str]:
-    return [
-        f"film:{film.code}",
-        f"shot:{job.shot_id}",
-        f"take:{job.take}",
-        f"backend:{job.backend}",
-        f"setup:{setup_of(job)}",
-        f"seconds:{job.quote.gpu_seconds:.0f}",
-    ]
+def _is_there(store: TakeStore, key: str) -> bool:
+    with suppress(OSError, StoreError):
+        return store.entries.peek(key)
+    return False
 
 
-def _appears(store: TakeStore, key: str) -> bool:
-    """Whether the take that a worker has published is seen here, in good time."""
-    deadline = time.monotonic() + _SEEN_WITHIN_S
-    while not store.entries.peek(key):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(1.0)
-    return True
+def _where(job: ShotJob) -> str:
+    return f"{job.shot_id} take {job.take}"
 
 
 def _cannot(job: ShotJob, ended: Ended, tries: int) -> RenderError:
-    where = f"{job.shot_id} take {job.take}"
+    where = _where(job)
     if ended.type == StateType.CANCELLED:
         return RenderError(
             "its run was cancelled on the farm", where=where, todo="run again to make it"
@@ -255,25 +209,4 @@ def _cannot(job: ShotJob, ended: Ended, tries: int) -> RenderError:
         f"set aside after {tries} runs that did not end well, the last: {ended.message}",
         where=where,
         todo="see the log of its runs, and run again to try it again",
-    )
-
-
-def _cancelled() -> CancelledError:
-    return CancelledError("cancelled", todo="run again to go on from where this stopped")
-
-
-def _refused(error: httpx.HTTPStatusError) -> UsageError:
-    return UsageError(
-        f"the Prefect server refuses ({error.response.status_code})",
-        where=str(error.request.url),
-        todo="see that the server and this machine have the same version of Takeboard",
-    )
-
-
-def _server_gone(client: SyncPrefectClient) -> RenderError:
-    minutes = _SERVER_PATIENCE_S / 60
-    return RenderError(
-        f"the Prefect server has not answered for {minutes:.0f} minutes",
-        where=str(client.api_url),
-        todo="start it again and run the film again: finished takes are kept",
     )

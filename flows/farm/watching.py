@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Iterator
@@ -9,11 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
-import httpx
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
-from prefect.exceptions import PrefectException
+
+from flows.farm.asking import AWAY, SoonTold
 
 __all__ = ["Ended", "RunWatch", "Watched"]
 
@@ -28,6 +29,8 @@ class Ended:
 
     type: StateType = StateType.CRASHED
     message: str = "its run is gone from the server"
+    name: str = ""
+    """Of the state."""
 
 
 @dataclass(slots=True)
@@ -47,6 +50,7 @@ class RunWatch:
         self._lock = threading.Lock()
         self._asking: threading.Thread | None = None
         self._silent_since: float | None = None
+        self._soon_told = SoonTold()
 
     @property
     def silent_s(self) -> float:
@@ -61,7 +65,10 @@ class RunWatch:
         with self._lock:
             self._runs[run] = watched
             if self._asking is None:
-                self._asking = threading.Thread(target=self._ask_all, name="runs", daemon=True)
+                context = contextvars.copy_context()
+                self._asking = threading.Thread(
+                    target=context.run, args=(self._ask_all,), name="runs", daemon=True
+                )
                 self._asking.start()
         try:
             yield watched
@@ -78,9 +85,10 @@ class RunWatch:
                     self._asking = None
                     return
             try:
-                self._ask(waiting)
+                with self._soon_told():
+                    self._ask(waiting)
                 self._silent_since = None
-            except (httpx.HTTPError, PrefectException):
+            except AWAY:
                 if self._silent_since is None:
                     self._silent_since = time.monotonic()
             time.sleep(_EVERY_S)
@@ -102,4 +110,5 @@ class RunWatch:
 
 
 def _ended(state: State[object]) -> Ended:
-    return Ended(state.type, state.message or state.name or state.type.value.lower())
+    message = state.message or state.name or state.type.value.lower()
+    return Ended(state.type, message, state.name or "")

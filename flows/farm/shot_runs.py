@@ -1,0 +1,128 @@
+"""The flow runs of a film's takes on the Prefect server: asked for, and cancelled.
+
+A take has one flow run however many films, and however many runs of one film, ask for it: the
+idempotency key is the take's own. A film whose process was killed finds the runs that it asked
+for before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from dataclasses import dataclass
+from uuid import UUID
+
+from prefect import Task
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling
+
+from flows.farm.answers import Answers
+from flows.farm.asking import AWAY
+from flows.farm.names import SHOT, Urgency
+from generator.grouping import setup_of
+from generator.plan import ShotJob
+from media.errors import UsageError
+from storyboards.film import Film
+
+__all__ = ["Asked", "ShotRuns"]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The run that makes a take."""
+
+    run: UUID
+    place: UUID
+    """The task run in the film's own, under which Prefect's UI shows it."""
+    ours: bool
+    """Made for this film."""
+    was_over: bool
+    """It had ended before it was asked for: an earlier film's attempt."""
+
+
+class ShotRuns:
+    """Those of one film. Its methods may be called from any thread."""
+
+    def __init__(
+        self, flow_run: UUID, urgency: Urgency, client: SyncPrefectClient, answers: Answers
+    ) -> None:
+        """`flow_run` is the film's own."""
+        self._flow_run, self._urgency = flow_run, urgency
+        self._client, self._answers = client, answers
+        self._deployment: UUID | None = None
+
+    def ask(self, job: ShotJob, film: Film, store: str, attempt: int, more: list[str]) -> Asked:
+        """The run of that attempt, made if there is none; `more` are tags.
+
+        Waits for a server that is away. UsageError, RenderError and CancelledError as `Answers`.
+        """
+        return self._answers.of(lambda: self._ask(job, film, store, attempt, more))
+
+    def cancel(self, asked: Asked) -> None:
+        """Have the worker stop, unless another film asked for the run first."""
+        if asked.ours:
+            with suppress(*AWAY):
+                self._answers.soon(lambda: self._client.set_flow_run_state(asked.run, Cancelling()))
+
+    def close(self, asked: Asked, state: State[None]) -> None:
+        """Say in the film's own run what became of a take that another film's run has made."""
+        if not asked.ours:
+            with suppress(*AWAY):
+                self._answers.soon(
+                    lambda: self._client.set_task_run_state(asked.place, state, force=True)
+                )
+
+    def _ask(self, job: ShotJob, film: Film, store: str, attempt: int, more: list[str]) -> Asked:
+        name = f"{film.code} {job.shot_id} take {job.take}"
+        tags = _tags(job, film)
+        task: Task[[], None] = Task(lambda: None, name="shot", tags=tags)
+        place = self._client.create_task_run(task, self._flow_run, job.key, name=name)
+        where = hashlib.sha256(store.encode()).hexdigest()[:8]
+        run = self._client.create_flow_run_from_deployment(
+            self._deployed(),
+            name=name if attempt == 1 else f"{name}, attempt {attempt}",
+            parameters={
+                "film": film.title,
+                "shot": job.shot_id,
+                "take": job.take,
+                "key": job.key,
+                "store": store,
+                "attempt": attempt,
+            },
+            tags=[*tags, f"urgency:{self._urgency}", *more],
+            idempotency_key=f"{job.key}:{where}:{attempt}",
+            parent_task_run_id=place.id,
+            work_queue_name=self._urgency,
+        )
+        return Asked(
+            run.id,
+            place.id,
+            ours=run.parent_task_run_id == place.id,
+            was_over=run.state is not None and run.state.is_final(),
+        )
+
+    def _deployed(self) -> UUID:
+        if self._deployment is None:
+            try:
+                self._deployment = self._client.read_deployment_by_name(SHOT).id
+            except ObjectNotFound:
+                raise UsageError(
+                    f"the Prefect server has no deployment {SHOT}",
+                    where=str(self._client.api_url),
+                    todo="run `takeboard up`, or `prefect deploy --all` with Takeboard's "
+                    "prefect.yaml",
+                ) from None
+        return self._deployment
+
+
+def _tags(job: ShotJob, film: Film) -> list[str]:
+    return [
+        f"film:{film.code}",
+        f"shot:{job.shot_id}",
+        f"take:{job.take}",
+        f"backend:{job.backend}",
+        f"setup:{setup_of(job)}",
+        f"seconds:{job.quote.gpu_seconds:.0f}",
+    ]
