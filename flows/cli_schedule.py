@@ -108,11 +108,12 @@ def _schedule(
 
     now = datetime.now(UTC)
     when = schedule_from(timing, now)
+    title = film.code if choice.all_variants else film.title
     which = "all" if choice.all_variants else choice.variant or ""
     asked = FilmSchedule(
         name if name is not None else "-".join(filter(None, (film.code, which))),
         choice.film,
-        film.title,
+        title,
         film.code,
         when,
         variant=choice.variant or "",
@@ -122,8 +123,9 @@ def _schedule(
         urgency=urgency,
     )
     replaced = _ask(url, lambda client: schedule_film(client, asked))
+    what = f"{title}, every variant" if choice.all_variants else title
     _say(
-        f"{'Changed' if replaced else 'Scheduled'} {asked.name}: {film.title}, {when_words(when)}, "
+        f"{'Changed' if replaced else 'Scheduled'} {asked.name}: {what}, {when_words(when)}, "
         f"{when.timezone}; missed runs: {missed}; queue: {urgency}"
     )
     for moment in next_runs(when, now):

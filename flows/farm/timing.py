@@ -78,7 +78,9 @@ def when_words(schedule: Schedule) -> str:
     if isinstance(schedule, IntervalSchedule):
         minutes = schedule.interval // timedelta(minutes=1)
         return f"every {minutes // 60}h" if minutes % 60 == 0 else f"every {minutes}m"
-    return "rrule " + schedule.rrule.rpartition("\n")[2].removeprefix("RRULE:")
+    rule = schedule.rrule.rpartition("\n")[2].removeprefix("RRULE:")
+    days = re.fullmatch(r"FREQ=DAILY;INTERVAL=(\d+)", rule)
+    return f"every {days[1]}d" if days else f"rrule {rule}"
 
 
 def _zone(name: str) -> ZoneInfo:
