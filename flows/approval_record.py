@@ -14,7 +14,7 @@ from generator.plan import Plan, ShotJob, total_quote
 from generator.takes import Take
 from media.words import counted
 
-__all__ = ["record_budget", "record_takes"]
+__all__ = ["data_address", "record_budget", "record_takes"]
 
 _SHEET_WIDTH = 1200
 """Pixels; the sheet travels inside the artifact as a data address, which the UI draws."""
@@ -37,7 +37,7 @@ def record_takes(
     """Every take of the shots to approve as pictures, and what each has cost."""
     lines = [f"# {plan.film.title}: picks to approve", ""]
     for number, sheet in enumerate(sheets[:_MOST_PAGES], 1):
-        lines += [f"![takes, page {number}]({_data_address(sheet)})", ""]
+        lines += [f"![takes, page {number}]({data_address(sheet)})", ""]
     if len(sheets) > _MOST_PAGES:
         lines += [f"{counted(len(sheets) - _MOST_PAGES, 'page')} more beside `{sheets[0]}`.", ""]
     lines += ["| shot | take | picked | backend | USD | seconds | note | file |"]
@@ -46,6 +46,18 @@ def record_takes(
         if job.shot_id in shots and job.key in takes:
             lines.append(_take_row(plan, job, takes[job.key]))
     recorder.markdown("takes", "\n".join(lines), f"{plan.film.title}: picks to approve")
+
+
+def data_address(sheet: Path, width: int = _SHEET_WIDTH) -> str:
+    """The picture, at most `width` pixels wide, as an address that a page can show."""
+    with Image.open(sheet) as image:
+        small = image.convert("RGB")
+    if small.width > width:
+        height = max(1, round(small.height * width / small.width))
+        small = small.resize((width, height), Image.Resampling.LANCZOS)
+    jpeg = io.BytesIO()
+    small.save(jpeg, "JPEG", quality=78)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
 
 
 def _budget_rows(plan: Plan) -> Iterator[Mapping[str, object]]:
@@ -74,14 +86,3 @@ def _take_row(plan: Plan, job: ShotJob, take: Take) -> str:
         f"`{take.picture}`",
     )
     return f"| {' | '.join(cells)} |"
-
-
-def _data_address(sheet: Path) -> str:
-    with Image.open(sheet) as image:
-        small = image.convert("RGB")
-    height = max(1, round(small.height * _SHEET_WIDTH / small.width))
-    if small.width > _SHEET_WIDTH:
-        small = small.resize((_SHEET_WIDTH, height), Image.Resampling.LANCZOS)
-    jpeg = io.BytesIO()
-    small.save(jpeg, "JPEG", quality=78)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")

@@ -13,12 +13,13 @@ from itertools import count
 from typing import Annotated, Any, Literal, TypeVar
 
 import httpx
-from prefect.exceptions import PrefectException
+from prefect.exceptions import Pause, PrefectException
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
 from pydantic import Field, StringConstraints, create_model
 
 from flows.approval import Approval, Waiting, how_to_approve
+from flows.approval_record import data_address
 from flows.options import FilmOptions
 from flows.progress import Progress
 from flows.review import Replan, approve_made, by_whom, choose
@@ -35,6 +36,8 @@ __all__ = ["SuspendedApproval", "until_answered"]
 T = TypeVar("T")
 
 _DAY_S = 86400
+_SHEET_WIDTH = 1000
+"""Pixels, of the sheet's first page above the form: twice as wide as the form, 100 kB."""
 
 
 class AnsweredError(Exception):
@@ -91,7 +94,7 @@ class SuspendedApproval(Approval):
         """
         wrong = ""
         for key in self._keys(waiting):
-            answer = _suspended(_form(waiting, wrong), key, self._timeout_s)
+            answer = self._suspended(waiting, _form(waiting, wrong), key)
             self._taken.add(key)
             try:
                 _take(answer, waiting, self._replan)
@@ -107,6 +110,24 @@ class SuspendedApproval(Approval):
         asked = f"{waiting.subject}-{_digest(waiting)}"
         return (key for number in count(1) if (key := f"{asked}-{number}") not in self._taken)
 
+    def _suspended(self, waiting: Waiting, form: type[RunInput], key: str) -> RunInput:
+        """The answer; Pause when there is none yet."""
+        try:
+            return suspend_flow_run(wait_for_input=form, timeout=self._timeout_s, key=key)
+        except Pause:
+            days = self._timeout_s / _DAY_S
+            self._progress.note(
+                f"waiting for approval of the {waiting.subject}: {waiting.why}; for {days:g} days, "
+                f"by Resume in Prefect's UI or {how_to_approve(waiting.plan)}"
+            )
+            raise
+        except (RuntimeError, PrefectException, httpx.HTTPError) as error:
+            first = str(error).partition("\n")[0] or type(error).__name__
+            raise TakeboardError(
+                f"the run cannot wait for approval ({first})",
+                todo="approve with `takeboard approve`, then start the film again",
+            ) from error
+
 
 def until_answered(make: Callable[[], T]) -> T:
     """What `make` returns, made from the top again whenever a person's answer changes the plan."""
@@ -115,17 +136,6 @@ def until_answered(make: Callable[[], T]) -> T:
             return make()
         except AnsweredError:
             continue
-
-
-def _suspended(form: type[RunInput], key: str, timeout_s: int) -> RunInput:
-    try:
-        return suspend_flow_run(wait_for_input=form, timeout=timeout_s, key=key)
-    except (RuntimeError, PrefectException, httpx.HTTPError) as error:
-        first = str(error).partition("\n")[0] or type(error).__name__
-        raise TakeboardError(
-            f"the run cannot wait for approval ({first})",
-            todo="approve with `takeboard approve`, then start the film again",
-        ) from error
 
 
 def _digest(waiting: Waiting) -> str:
@@ -212,5 +222,6 @@ def _asked(waiting: Waiting) -> str:
         quote = budget_words(total_quote(plan.missing))
         takes = counted(len(plan.missing), "take")
         return f"**{plan.film.title}**: {takes} for {quote}. {waiting.why}.\n\n{command}"
-    sheet = f"The contact sheet is among this run's artifacts, and `{waiting.sheets[0]}`."
-    return f"**{plan.film.title}**: {waiting.why}.\n\n{sheet}\n\n{command}"
+    sheet = f"![takes]({data_address(waiting.sheets[0], _SHEET_WIDTH)})"
+    larger = "All takes, larger, are among this run's artifacts."
+    return f"**{plan.film.title}**: {waiting.why} to approve. {larger}\n\n{sheet}\n\n{command}"
