@@ -1,7 +1,9 @@
 """What the Prefect server watches for us: runs of ours whose process fell silent.
 
-A run under way gives a sign of life every 30 seconds. When a machine is gone, nobody can say so:
-the server notices the silence and calls the run crashed, and the film that waits for it asks again.
+A run under way gives a sign of life every 30 seconds. When it gives none any more, the server calls
+it crashed, and the film that waits for it asks again. This is the last line: the other workers of
+the pool notice a lost worker much sooner (lost.py), and they see what the server does not, which
+has heard of nobody when it was away itself. So it waits for longer than a server takes to start.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ from prefect.client.schemas.objects import StateType
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 
+from flows.farm.deaths import SILENT
 from flows.farm.names import PREVIEW, PRODUCE, SHOT
 
 __all__ = ["AUTOMATIONS", "ensure_automations"]
 
-_SILENT_S = 90
-"""Three signs of life missed in a row."""
+_SILENT_S = 300
+"""Ten signs of life missed in a row."""
 _NOT_BEGUN_S = 300
 """A worker that has taken a run begins it in seconds, unless its process must start first."""
 
@@ -42,7 +45,7 @@ def _crashed(name: str, after: set[str], within_s: int, message: str) -> Automat
             threshold=1,
             within=timedelta(seconds=within_s),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, name=SILENT, message=message)],
     )
 
 

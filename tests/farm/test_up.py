@@ -68,13 +68,13 @@ def test_pools_deployments_and_automations_stand_once(machine: Machine) -> None:
     assert set(before[2]) == OURS
     # Somebody has made one of ours slower, and switched the other off.
     silent, never_began = (before[2][name] for name in sorted(OURS))
-    assert silent["trigger"]["within"] == 90.0  # type: ignore[index]
+    assert silent["trigger"]["within"] == 300.0  # type: ignore[index]
     _change(machine, silent, trigger={**silent["trigger"], "within": 1000.0})  # type: ignore[dict-item]
     _change(machine, never_began, enabled=False)
     _furnish(machine)
     after = standing()
     assert after[:2] == before[:2]
-    assert after[2][str(silent["name"])]["trigger"]["within"] == 90.0  # type: ignore[index]
+    assert after[2][str(silent["name"])]["trigger"]["within"] == 300.0  # type: ignore[index]
     assert after[2][str(never_began["name"])]["enabled"] is False
 
 

@@ -1,7 +1,8 @@
 """Two backends that stand for models on a GPU: flat colours, drawn as slowly as a test wants.
 
 Found through the entry points beside this file when this folder is on PYTHONPATH. What they do is
-written into $SKETCH_LOG, a line each: `load sketch PID`, `begin sc010/sh0010#SEED PID`, `end …`.
+written into $SKETCH_LOG, a line each: `load sketch PID`, `begin NAME#SEED PID`, `end NAME#SEED PID`,
+where NAME is the word after "beat" in the shot's prompt.
 
 SKETCH_STEP_S      seconds a step; a take has four steps
 SKETCH_LOAD_S      seconds to load the model, once a process
@@ -11,10 +12,12 @@ SKETCH_DIES_AT     words in the prompt of shots at which the process dies, as if
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from zlib import crc32
 
 import numpy as np
 
@@ -94,14 +97,16 @@ class Pastel(Sketch):
 
 def _frames(request: RenderRequest) -> Iterator[Frames]:
     width, height = request.size
-    colour = np.array([request.seed % 200 + 40, request.seed // 200 % 200 + 40, 128], np.uint8)
+    mark = crc32(_name(request).encode())
+    colour = np.array([mark % 200 + 40, mark // 200 % 200 + 40, 128], np.uint8)
     for first in range(0, request.num_frames, 16):
         count = min(16, request.num_frames - first)
         yield np.broadcast_to(colour, (count, height, width, 3)).copy()
 
 
 def _name(request: RenderRequest) -> str:
-    return f"{request.shot_id if hasattr(request, 'shot_id') else ''}#{request.seed}"
+    found = re.search(r"\bbeat (\w+)", request.prompt, re.IGNORECASE)
+    return f"{found[1] if found else ''}#{request.seed}"
 
 
 def _note(text: str) -> None:
