@@ -1,7 +1,7 @@
 """Two backends that stand for models on a GPU: flat colours, drawn as slowly as a test wants.
 
 Found through the entry points beside this file when this folder is on PYTHONPATH. What they do is
-written into $SKETCH_LOG, a line each: `load sketch PID`, `begin NAME#SEED PID`, `end NAME#SEED PID`,
+written into $SKETCH_LOG, a line each: `load sketch PID`, `begin NAME#SEED PID` and `end …`,
 where NAME is the word after "beat" in the shot's prompt.
 
 SKETCH_STEP_S      seconds a step; a take has four steps
