@@ -35,6 +35,7 @@ from prefect.exceptions import Abort, Pause
 from prefect.flow_engine import run_flow
 
 from flows.farm.asking import is_away
+from flows.farm.last_word import say_that_it_waits
 from flows.farm.seat import THIS_SEAT, Seat
 from flows.farm.shot import shot
 from flows.preview import preview
@@ -112,8 +113,12 @@ class Child:
         flow = FLOWS.get(name)
         if flow is None:
             raise LookupError(f"this worker knows no flow {name!r}")
-        running = run_flow(flow, flow_run=flow_run, return_type="state")
-        ended = asyncio.run(running) if iscoroutine(running) else running
+        try:
+            running = run_flow(flow, flow_run=flow_run, return_type="state")
+            ended = asyncio.run(running) if iscoroutine(running) else running
+        except Pause:
+            say_that_it_waits(flow_run, name)
+            raise
         return ended if isinstance(ended, State) else None
 
     def _flow_name(self, flow_id: UUID) -> str:
