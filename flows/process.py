@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from threading import Event
@@ -24,6 +25,8 @@ class Process:
     stop: Event = field(default_factory=Event)
     end: State[MadeFilm] | None = None
     """Set by the flow: known here even when the server never hears of it."""
+    begun: Callable[[str], None] = lambda run: None
+    """Told the id of the flow run as it begins."""
 
 
 THIS_PROCESS: ContextVar[Process | None] = ContextVar("this_process", default=None)

@@ -132,6 +132,7 @@ def make_in_flow(choice: Choice, store: str) -> FlowEnd:
     progress = LoggedProgress(process.progress if process else Progress(), get_run_logger())
     stop = process.stop if process else seat.stop if seat else Event()
     if process:
+        process.begun(str(flow_run.id))
         process.progress.note(f"watch this run: {url_for('flow-run', flow_run.id)}")
 
     def make() -> MadeFilm:

@@ -45,9 +45,12 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
     from flows.process import THIS_PROCESS, Process
     from flows.produce import produce
     from flows.settled import unsettled
+    from flows.unheard import OpenRun, tell_unheard_ends
 
+    tell_unheard_ends(settings.server_url)
     flow = preview if choice.preview else produce
-    process = Process(film, progress, stop)
+    open_run = OpenRun(settings.server_url)
+    process = Process(film, progress, stop, begun=open_run.begin)
     token = THIS_PROCESS.set(process)
     try:
         ended = flow(
@@ -72,6 +75,9 @@ def make_recorded(choice: Choice, settings: Settings, progress: Progress, stop: 
             f"the Prefect server did not hear how the run ended ({_first_line(error)}): "
             "its record there is incomplete"
         )
+        open_run.unheard(process.end)
+    else:
+        open_run.heard()
     finally:
         THIS_PROCESS.reset(token)
     # Prefect's types know nothing of flows that return a state of their own.

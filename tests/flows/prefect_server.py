@@ -90,12 +90,14 @@ class PrefectServer:
 
 
 @contextmanager
-def running_server(home: Path, *, services: Collection[str] = ()) -> Iterator[PrefectServer]:
+def running_server(
+    home: Path, *, services: Collection[str] = (), port: int = 0
+) -> Iterator[PrefectServer]:
     """A server with SQLite in `home`, ended with all its processes.
 
     `services` are those that it runs of the ones that most tests do not need.
     """
-    port = free_port()
+    port = port or free_port()
     url = f"http://127.0.0.1:{port}/api"
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PREFECT_")}
     environment = {
