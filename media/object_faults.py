@@ -7,6 +7,7 @@ and request headers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC, EROFS
 from typing import Literal
 
 __all__ = ["Fault", "fault_of"]
@@ -22,6 +23,7 @@ class Fault:
     todo: str = ""
 
 
+_DISK = Fault("refused", "there is no space left on this machine's disk", "free some and run again")
 _KEYS = "check the keys in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
 
 # Codes of S3's error responses, which the stores that speak S3 share:
@@ -82,6 +84,8 @@ def fault_of(error: BaseException) -> Fault:
         if isinstance(response, dict):
             return _fault_in(response)
         one = one.__cause__
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EROFS):
+        return _DISK
     for cls in type(error).__mro__:
         if cls.__name__ in _CLASSES:
             return _CLASSES[cls.__name__]

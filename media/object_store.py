@@ -229,7 +229,8 @@ def open_objects(url: str, environ: Mapping[str, str] = os.environ) -> ObjectSto
     protocol = url.partition("://")[0]
     options = _S3_OPTIONS if protocol in ("s3", "s3a") else {}
     try:
-        opened = filesystem(protocol, **options)
+        # Of its own, because what fsspec keeps was opened with the environment of its time.
+        opened = filesystem(protocol, skip_instance_cache=True, **options)
     except Exception as error:
         fault = fault_of(error)
         raise StoreError(f"cannot be opened: {fault.what}", where=url, todo=fault.todo) from None

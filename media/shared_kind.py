@@ -12,6 +12,7 @@ names its upload, with sizes and SHA-256 of the files; what no manifest names do
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -23,7 +24,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from media.errors import StoreError, translate_os_errors
-from media.files import sha256_file
 from media.manifest import MANIFEST, FileFacts, Manifest, parse_manifest
 from media.object_store import ObjectStore, Patience
 
@@ -288,7 +288,8 @@ class SharedKind:
             if not self.objects.download(name, path, patience):
                 return "is missing"
             if path.stat().st_size == facts.num_bytes:
-                got = sha256_file(path)
+                with path.open("rb") as file:
+                    got = hashlib.file_digest(file, "sha256").hexdigest()
                 if got == facts.sha256:
                     return ""
                 if got == before:

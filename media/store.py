@@ -105,24 +105,7 @@ class ContentStore:
         which is read once a process for each state of a file. What is damaged is moved to
         quarantine and noted in `damage`. What only another machine has is downloaded.
         """
-        entry = self._read(key, verify)
-        if isinstance(entry, Entry):
-            self._offer(key)
-            return entry
-        if entry is not None:
-            try:
-                # Whoever holds the lock is making this entry anew, and deals with the old one.
-                with file_lock(self._lock(key), timeout_s=0):
-                    found = self._find_locked(key, verify)
-            except StoreError:
-                self.damage.append(Damage(key, entry, None))
-                return None
-            if found is not None:
-                return found
-        if self._shared is None or self._shared.there.manifest(key) is None:
-            return None
-        with file_lock(self._lock(key)):
-            return self._find_locked(key, verify) or self._fetched(key)
+        return self._found(key, verify, None)
 
     def make(
         self,
@@ -139,7 +122,7 @@ class ContentStore:
         nothing is there and the next caller builds. What machines share is published before it
         is returned; StoreError when it cannot be, and the entry is kept here.
         """
-        found = self.find(key)
+        found = self._found(key, True, should_stop)
         if found is not None and (self._shared is None or self._shared.is_known_to_all(key)):
             return found
         with file_lock(self._lock(key), should_stop=should_stop):
@@ -283,13 +266,36 @@ class ContentStore:
             return None
         return entry
 
+    def _found(
+        self, key: str, verify: bool, should_stop: Callable[[], bool] | None
+    ) -> Entry | None:
+        entry = self._read(key, verify)
+        if isinstance(entry, Entry):
+            self._offer(key)
+            return entry
+        if entry is not None:
+            try:
+                # Whoever holds the lock is making this entry anew, and deals with the old one.
+                with file_lock(self._lock(key), timeout_s=0):
+                    found = self._find_locked(key, verify)
+            except StoreError:
+                self.damage.append(Damage(key, entry, None))
+                return None
+            if found is not None:
+                return found
+        shared = self._shared
+        if shared is None or shared.there.manifest(key, shared.patience(should_stop)) is None:
+            return None
+        with file_lock(self._lock(key), should_stop=should_stop):
+            return self._find_locked(key, verify) or self._fetched(key, should_stop)
+
     def _offer(self, key: str) -> None:
         """Publish what an earlier run could not, unless somebody is at it."""
         if self._shared and self._shared.is_pending(key):
             with suppress(StoreError), file_lock(self._lock(key), timeout_s=0):
                 self._shared.offer(key, self.entry_folder(key))
 
-    def _fetched(self, key: str, should_stop: Callable[[], bool] | None = None) -> Entry | None:
+    def _fetched(self, key: str, should_stop: Callable[[], bool] | None) -> Entry | None:
         """The entry, downloaded; None when it is absent or damaged there. Its lock is held."""
         if self._shared is None:
             return None

@@ -1,0 +1,210 @@
+"""A real S3-speaking server on loopback, and a gate before it that lets things go wrong.
+
+The server is localbucket in a process of its own: it keeps objects in files, over a kill and a
+restart, and writes a name conditionally. The gate is an HTTP proxy that counts requests, and cuts,
+spoils, slows or refuses what tests tell it to.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+__all__ = ["Gate", "ObjectServer", "gate_before", "object_server"]
+
+SECRET = "canary-secret-AbCdEfGh123456"
+KEY_ID = "CANARYKEYID0001"
+
+
+@dataclass(slots=True)
+class ObjectServer:
+    """The server's process; it can be killed and started again."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        return environ_for(self.endpoint)
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "localbucket", str(self.folder), "--port", str(self.port)]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+                return
+            time.sleep(0.02)
+        raise AssertionError("the object server did not start")
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            self.process = None
+
+    def bucket(self, name: str) -> Path:
+        """The folder that holds the bucket's objects, each a file."""
+        (self.folder / name).mkdir(parents=True)
+        return self.folder / name
+
+
+def environ_for(endpoint: str) -> dict[str, str]:
+    """What a machine's environment says of the server at `endpoint`."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "TAKEBOARD_STORE_PATIENCE": "20",
+    }
+
+
+@contextmanager
+def object_server(folder: Path) -> Iterator[ObjectServer]:
+    """A server that keeps its buckets in `folder`; gone at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = ObjectServer(folder, port)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the server answered, as the gate may change it."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Gate:
+    """What passes between a client and the server."""
+
+    endpoint: str = ""
+    requests: list[str] = field(default_factory=list)
+    """`GET /bucket/key?query`, in order."""
+    before: Callable[[str, dict[str, str]], Answer | None] = lambda request, headers: None
+    """May change the request's headers, or answer it instead of the server."""
+    after: Callable[[str, Answer], Answer] = lambda request, answer: answer
+    """May change the answer; its length is declared as it was, unless `mends_length`."""
+    mends_length: bool = False
+
+    def count(self, method: str, part: str = "") -> int:
+        return sum(one.startswith(method) and part in one for one in self.requests)
+
+
+@contextmanager
+def gate_before(server: ObjectServer) -> Iterator[Gate]:
+    """A gate before the server, in a thread of this process; gone at the end."""
+    gate = Gate()
+
+    class Passing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            request = f"{self.command} {self.path}"
+            gate.requests.append(request)
+            headers = dict(self.headers.items())
+            body = self._body()
+            answer = gate.before(request, headers) or self._answer(headers, body)
+            declared = len(answer.body)
+            answer = gate.after(request, answer)
+            if gate.mends_length:
+                declared = len(answer.body)
+            self.send_response_only(answer.status)
+            for name, value in answer.headers:
+                if name.lower() not in ("content-length", "connection", "transfer-encoding"):
+                    self.send_header(name, value)
+            if self.command == "HEAD":
+                length = dict(answer.headers).get("Content-Length", "0")
+                self.send_header("Content-Length", length)
+            else:
+                self.send_header("Content-Length", str(declared))
+            self.end_headers()
+            self.wfile.write(answer.body)
+            if len(answer.body) != declared:
+                self.close_connection = True
+
+        do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815
+
+        def _body(self) -> bytes:
+            if "chunked" in self.headers.get("Transfer-Encoding", ""):
+                parts = []
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    parts.append(self.rfile.read(size))
+                    self.rfile.readline()
+                self.rfile.readline()
+                return b"".join(parts)
+            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+        def _answer(self, headers: dict[str, str], body: bytes) -> Answer:
+            passed = {n: v for n, v in headers.items() if n.lower() != "transfer-encoding"}
+            passed["Content-Length"] = str(len(body))
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+            try:
+                connection.request(self.command, self.path, body, passed)
+                got = connection.getresponse()
+                return Answer(got.status, got.getheaders(), got.read())
+            finally:
+                connection.close()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Passing)
+    httpd.daemon_threads = True
+    gate.endpoint = f"http://127.0.0.1:{httpd.server_address[1]}"
+    thread = Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield gate
+    finally:
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join(5)
+
+
+def objects_in(bucket: Path) -> dict[str, bytes]:
+    """Every object of the bucket, by name; what the server is still writing is none."""
+    return {
+        path.relative_to(bucket).as_posix(): path.read_bytes()
+        for path in sorted(bucket.rglob("*"))
+        if path.is_file() and not path.name.startswith(".localbucket-")
+    }
+
+
+def s3_error(status: int, code: str) -> Answer:
+    """An error as S3 answers it."""
+    text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>"
+    return Answer(status, [("Content-Type", "application/xml")], text.encode())
+
+
+def clean_environ(**more: str) -> dict[str, str]:
+    """This process's environment without what it says of object stores."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TAKEBOARD_"))}
+    return {**kept, **more}
