@@ -166,11 +166,16 @@ def schema(
         commands.write_text(out, text)
 
 
-for _command in (new, check, plan):
-    app.command()(_command)
+# In the order of their use, which is how `--help` lists them.
+app.command()(new)
+app.command()(check)
+app.command()(plan)
 cli_make.register(app)
-for _command in (pick, report, gc, models, schema):
-    app.command()(_command)
+app.command()(pick)
+app.command()(report)
+app.command()(gc)
+app.command()(models)
+app.command()(schema)
 cli_review.register(app)
 cli_schedule.register(app)
 cli_farm.register(app)
