@@ -127,4 +127,4 @@ def _forget(path: Path) -> None:
 
 
 def _folder() -> Path:
-    return PREFECT_HOME.value() / "takeboard" / "runs"
+    return Path(PREFECT_HOME.value()) / "takeboard" / "runs"

@@ -138,7 +138,8 @@ def test_artifacts_show_plan_losses_contact_sheet_and_links(
 ) -> None:
     found = server.artifacts(made.runs[0]["id"])
     assert set(found) == {
-        "tin-plan", "tin-loss-report", "tin-film", "tin-report", "tin-film-master-en",
+        "tin-plan", "tin-loss-report", "tin-costs", "tin-takes-made", "tin-progress",
+        "tin-film", "tin-report", "tin-film-master-en",
     }  # fmt: skip
     assert found["tin-plan"]["type"] == "table"
     assert all(word in found["tin-plan"]["data"] for word in ("sc010/sh0030", "animatic", "new"))
