@@ -99,10 +99,12 @@ class Server:
         self.read_flow_runs = lambda **question: list(siblings)
 
 
-def run_of(at: datetime, state: State[Any], *, by_schedule: bool = True) -> FlowRun:
+def run_of(
+    at: datetime, state: State[Any], *, by_schedule: bool = True, policy: Missed = ONCE
+) -> FlowRun:
     return FlowRun(
         flow_id=uuid4(), deployment_id=uuid4(), expected_start_time=at, auto_scheduled=by_schedule,
-        state=state, state_type=state.type, state_name=state.name, tags=["missed:once"],
+        state=state, state_type=state.type, state_name=state.name, tags=[f"missed:{policy}"],
     )  # fmt: skip
 
 
@@ -125,8 +127,10 @@ def test_one_that_begins_late_is_missed() -> None:
 
 @pytest.mark.parametrize("between", [Paused(name="Suspended"), Scheduled(name="AwaitingRetry")])
 def test_one_that_goes_on_after_days_is_not(between: State[Any]) -> None:
-    states = [running(AT), between, running(NOW)]
-    assert not why(run_of(AT, Running()), states, [NEXT_NIGHT])
+    for begun in (AT, AT + HOUR):
+        states = [running(begun), between, running(NOW)]
+        assert not why(run_of(AT, Running()), states, [NEXT_NIGHT])
+        assert not why(run_of(AT, Running(), policy=SKIP), states, [NEXT_NIGHT])
 
 
 def test_runs_that_people_started_replace_nothing() -> None:
