@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -16,6 +14,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from flows import commands
+from flows.cli_words import AllVariants, JsonFlag, Sets, VariantName, print_json, variables
 from flows.farm.names import Missed, Urgency
 from media.errors import TakeboardError, UsageError
 
@@ -53,16 +52,9 @@ def schedule(
     timezone: Annotated[
         str, typer.Option(metavar="ZONE", help="Time zone, such as Europe/Berlin.")
     ] = "UTC",
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Give a variable a value; repeatable."),
-    ] = None,
-    variant: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A row of the variants table.")
-    ] = None,
-    all_variants: Annotated[
-        bool, typer.Option("--all-variants", help="One run for every row of the variants table.")
-    ] = False,
+    sets: Sets = None,
+    variant: VariantName = None,
+    all_variants: AllVariants = False,
     missed: Annotated[
         Missed,
         typer.Option(help="Runs missed while the farm was down: make the newest, or none."),
@@ -75,7 +67,7 @@ def schedule(
     remove: Annotated[str | None, typer.Option(metavar="NAME", help="Forget a schedule.")] = None,
     pause: Annotated[str | None, typer.Option(metavar="NAME", help="Make no more runs.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="NAME", help="Make runs again.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Have the farm make a film every night, every week, or whenever you say."""
     changes = {"remove": remove, "pause": pause, "resume": resume}
@@ -89,7 +81,7 @@ def schedule(
     else:
         timing = {"cron": cron, "interval": interval, "rrule": rrule, "timezone": timezone}
         choice = commands.Choice(
-            film.resolve(), _variables(sets), variant=variant, all_variants=all_variants
+            film.resolve(), variables(sets), variant=variant, all_variants=all_variants
         )
         _schedule(choice, timing, missed, urgency, name)
 
@@ -169,7 +161,7 @@ def _list(*, as_json: bool) -> None:
         soonest = [] if one.paused else next_runs(one.schedule, now, count=1)
         rows.append(_facts(one, soonest[0] if soonest else None))
     if as_json:
-        sys.stdout.write(json.dumps(rows, indent=2, ensure_ascii=False) + "\n")
+        print_json(rows)
     elif not rows:
         _say("no film is scheduled")
     else:
@@ -223,16 +215,6 @@ def _ask(url: str, what: Callable[[PrefectClient], Coroutine[Any, Any, T]]) -> T
             where=url,
             todo="see that it runs: takeboard up",
         ) from error
-
-
-def _variables(sets: Sequence[str] | None) -> dict[str, str]:
-    variables = {}
-    for text in sets or ():
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"expected NAME=VALUE, got {text!r}", where="--set")
-        variables[name.strip()] = value
-    return variables
 
 
 def _say(line: str) -> None:

@@ -160,7 +160,7 @@ def _deployment(asked: FilmSchedule) -> Deployment:
         name=asked.name,
         queue=asked.urgency,
         parameters=parameters,
-        tags=(f"film:{asked.code}", f"missed:{asked.missed}", f"urgency:{asked.urgency}"),
+        tags=(f"film:{asked.code}", f"missed:{asked.missed}"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import httpx
@@ -14,9 +15,10 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.utilities.callables import parameter_schema
 
+import flows.produce as produce_module
 from flows.farm import deployments
 from flows.farm.deployments import DEPLOYMENTS, POOLS, ensure_deployments, ensure_pool
-from flows.farm.names import FARM, QUEUES, URGENCIES, WORKER_TYPE
+from flows.farm.names import FARM, QUEUES, URGENCIES, WORKER_TYPE, Urgency
 from flows.preview import preview
 from flows.produce import produce
 from media.errors import UsageError
@@ -69,6 +71,24 @@ def test_fields_of_the_run_form_are_plain_titled_and_explained(flow: Any) -> Non
 
 def test_urgency_in_the_form_is_one_of_the_queues() -> None:
     assert parameter_schema(produce).properties["urgency"]["enum"] == list(URGENCIES)
+
+
+@pytest.mark.parametrize(
+    ("asked", "queue", "takes"),
+    [
+        ("normal", "later", "later"),  # a film of the night: its takes wait as it did
+        ("urgent", "later", "urgent"),
+        ("later", "urgent", "later"),
+        ("normal", "default", "normal"),
+        ("normal", None, "normal"),
+    ],
+)
+def test_takes_wait_where_it_was_asked_or_else_where_the_film_did(
+    asked: Urgency, queue: str | None, takes: Urgency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = SimpleNamespace(flow_run=SimpleNamespace(work_queue_name=queue))
+    monkeypatch.setattr(produce_module, "FlowRunContext", SimpleNamespace(get=lambda: run))
+    assert produce_module._takes_urgency(asked) == takes
 
 
 @pytest.fixture(scope="module")

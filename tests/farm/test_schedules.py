@@ -175,7 +175,7 @@ def test_a_scheduled_film_is_a_deployment_of_its_own(
     (one,) = [one for one in server.ask("deployments") if one["name"] == "own"]
     assert (one["work_pool_name"], one["work_queue_name"]) == ("cpu", "later")
     assert one["parameters"] == {"storyboard": str(nightly.film), "variables": {"city": "Narvik"}}
-    assert one["tags"] == ["film:NGT", "missed:skip", "urgency:later"]
+    assert one["tags"] == ["film:NGT", "missed:skip"]
     assert one["schedules"][0]["schedule"]["cron"] == "0 2 * * *"
     ask(server, lambda client: remove_film(client, "own"))
 
