@@ -21,6 +21,7 @@ from media.words import counted
 
 if TYPE_CHECKING:
     from flows.approval import Subject
+    from flows.farm.readiness import FarmReadiness
     from flows.farm.resuming import WaitingRuns
     from flows.options import FilmOptions
     from flows.review import Approved
@@ -125,10 +126,8 @@ def status(
     from flows.status import film_status, status_facts, status_table
 
     choice = commands.Choice(film, _pairs(sets), variant=variant, store=store)
-    loaded = commands.load(choice)
-    found = film_status(
-        loaded, commands.options_for(choice, read_settings(), loaded), _under_way(loaded)
-    )
+    seen = _Reviewed.of(choice)
+    found = film_status(seen.film, seen.options, _under_way(seen.film), seen.readiness)
     if as_json:
         sys.stdout.write(json.dumps(status_facts(found), indent=2, ensure_ascii=False) + "\n")
     else:
@@ -160,8 +159,12 @@ class _Reviewed:
         """The plan, as the runs that wait would make it."""
         from flows.planning import plan_film
 
-        readiness = self.waiting.readiness if self.waiting else None
-        return plan_film(self.film, self.options, readiness)
+        return plan_film(self.film, self.options, self.readiness)
+
+    @property
+    def readiness(self) -> FarmReadiness | None:
+        """What the film's takes are made with; None: with this machine's models."""
+        return self.waiting.readiness if self.waiting else None
 
     def resume(self, subject: Subject, answer: Mapping[str, object]) -> list[str]:
         """What became of the runs; nothing where there is no server."""

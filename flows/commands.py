@@ -251,14 +251,18 @@ def print_made(made: MadeFilm, console: Console) -> None:
 
 def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
     """A line that says what was picked."""
+    from flows.farm.readiness import readiness_here
     from flows.planning import plan_film
     from flows.review import choose
     from generator.picks_file import picks_path
 
     film = load(choice)
     options = options_for(choice, settings, film)
-    choose(lambda: plan_film(film, options), {shot: take})
-    return f"{shot}: take {take} is the pick ({_short(picks_path(film))})"
+    words = [f"{shot}: take {take} is the pick ({_short(picks_path(film))})"]
+    # A pick is kept by the take's key, which follows from the weights that it is made with.
+    readiness = readiness_here(words.append)
+    choose(lambda: plan_film(film, options, readiness), {shot: take})
+    return "; ".join(words)
 
 
 def report(choice: Choice) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,6 +18,9 @@ from generator.review import unapproved_budget, unapproved_picks
 from generator.takes import TakeStore
 from media.words import counted
 from storyboards.film import Film, film_shots
+
+if TYPE_CHECKING:
+    from flows.farm.readiness import FarmReadiness
 
 __all__ = ["FilmStatus", "film_status", "status_facts", "status_table"]
 
@@ -59,10 +62,14 @@ class FilmStatus:
 
 
 def film_status(
-    film: Film, options: FilmOptions, under_way: Collection[tuple[str, int]] = ()
+    film: Film,
+    options: FilmOptions,
+    under_way: Collection[tuple[str, int]] = (),
+    readiness: FarmReadiness | None = None,
 ) -> FilmStatus:
     """Where each shot stands; `under_way` is what workers are making, shot and take."""
-    plan, store, choices = plan_film(film, options), TakeStore(options.store), read_choices(film)
+    plan = plan_film(film, options, readiness)
+    store, choices = TakeStore(options.store), read_choices(film)
     open_ = unapproved_picks(plan, choices) if "picks" in film.approve else {}
     shots = []
     for shot in film_shots(film):

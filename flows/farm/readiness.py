@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,14 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient, SyncPrefectClient
     from prefect.client.schemas.objects import Worker
 
-__all__ = ["FarmReadiness", "Telling", "farm_readiness", "forget_gone", "publish_readiness"]
+__all__ = [
+    "FarmReadiness",
+    "Telling",
+    "farm_readiness",
+    "forget_gone",
+    "publish_readiness",
+    "readiness_here",
+]
 
 _PREFIX = "takeboard_worker_"
 _TAGS = ["takeboard", "readiness"]
@@ -156,6 +164,34 @@ def farm_readiness(client: SyncPrefectClient) -> FarmReadiness:
         elif _gone_s(worker) < _MISSED_S:
             missed.append(worker.name)
     return FarmReadiness(told, tuple(missed))
+
+
+def readiness_here(say: Callable[[str], None]) -> FarmReadiness | None:
+    """What the farm makes takes with that this machine is connected to.
+
+    None where there is no farm, or nobody in it who has told: films are then planned for this
+    machine. `say` is told when a farm that is configured does not answer.
+    """
+    from flows.farm.environment import connect_to_farm
+
+    # A person is waiting: a server that has gone is asked once again, not for minutes.
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")
+    os.environ.setdefault("PREFECT_API_REQUEST_TIMEOUT", "15")
+    try:
+        server_url = connect_to_farm()
+    except UsageError:
+        return None
+    import httpx
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectException
+
+    try:
+        with get_client(sync_client=True) as client:
+            found = farm_readiness(client)
+    except (httpx.HTTPError, PrefectException):
+        say(f"{server_url} does not answer: planned for the models of this machine")
+        return None
+    return found if any(found.workers.values()) else None
 
 
 def _workers(client: SyncPrefectClient) -> Iterator[Worker]:

@@ -44,7 +44,7 @@ class WaitingRuns:
     server_url: str
     runs: tuple[FlowRun, ...] = ()
     readiness: FarmReadiness | None = None
-    """What the farm makes takes with, as those runs plan; None: there are none."""
+    """What the farm makes takes with, as its runs plan; None: it makes none."""
     gone: str = ""
     """Why the server did not answer."""
 
@@ -68,10 +68,11 @@ def waiting_runs(film: Film, server_url: str) -> WaitingRuns:
     try:
         with get_client(sync_client=True) as client:
             runs = tuple(run for run in _suspended(client) if _is_of(film, run))
-            readiness = farm_readiness(client) if runs else None
+            readiness = farm_readiness(client)
     except (httpx.HTTPError, PrefectException) as error:
         return WaitingRuns(server_url, gone=_no_answer(server_url, error))
-    return WaitingRuns(server_url, runs, readiness)
+    farm = readiness if runs or any(readiness.workers.values()) else None
+    return WaitingRuns(server_url, runs, farm)
 
 
 def takes_under_way(film: Film) -> frozenset[tuple[str, int]]:

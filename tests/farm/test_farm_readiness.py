@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from prefect.client.schemas.actions import VariableCreate, VariableUpdate, WorkP
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.commands import Choice, pick
 from flows.farm.names import GPU_POOL, WORKER_TYPE
 from flows.farm.readiness import (
     FarmReadiness,
@@ -27,18 +28,31 @@ from flows.farm.readiness import (
     farm_readiness,
     forget_gone,
     publish_readiness,
+    readiness_here,
 )
 from flows.farm.submit import FarmShots
 from flows.options import FilmOptions
 from flows.planning import plan_film
 from flows.progress import Progress
+from flows.settings import read_settings
 from generator.backends.told import ToldBackend, ToldMachine
 from generator.local.settings import ModelSettings
 from media.errors import CancelledError, RefusalError, UsageError
 from storyboards.film import Film
+from storyboards.resolve import load_film
 from tests.factories import make_film, make_shot
 from tests.flows.prefect_server import running_server
 from tests.told_machines import MODELS, machine, models_toml, told_by
+
+ONE_SHOT = """
+version: 1
+project: {code: ONE, title: One, fps: 24, size: 1280x720}
+scenes:
+  - id: sc010
+    slugline: EXT. BEACH - DAY
+    shots:
+      - {id: sh0010, size: LS, duration: 1s, action: A tin rolls., takes: 2, audio: none}
+"""
 
 WAN = {"wan": MODELS["wan"]}
 
@@ -319,6 +333,51 @@ def server_url(tmp_path: Path) -> Iterator[str]:
         temporary_settings({PREFECT_API_URL: server.url}),
     ):
         yield server.url
+
+
+def connect(monkeypatch: pytest.MonkeyPatch, server: Server | None) -> None:
+    """Have this machine be connected to the farm of `server`, or to none."""
+
+    def connect_to_farm() -> str:
+        if server is None:
+            raise UsageError("no farm runs on this machine and none is configured")
+        return "http://127.0.0.1:4200/api"
+
+    @contextmanager
+    def client(**_: object) -> Iterator[Any]:
+        yield server
+
+    monkeypatch.setattr("flows.farm.environment.connect_to_farm", connect_to_farm)
+    monkeypatch.setattr("prefect.client.orchestration.get_client", client)
+    for name in ("PREFECT_CLIENT_MAX_RETRIES", "PREFECT_API_REQUEST_TIMEOUT"):
+        monkeypatch.setenv(name, "1")  # put back when the test has ended
+
+
+def test_a_person_s_commands_plan_as_the_farm_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    connect(monkeypatch, None)
+    assert readiness_here(said.append) is None
+    server = Server()
+    connect(monkeypatch, server)
+    assert readiness_here(said.append) is None, "a server that only records"
+    publish(Asked(server), "gpu0", told_by(tmp_path / "gpu0", **WAN))
+    server.comes("gpu0")
+    assert said == []
+    path = tmp_path / "film.yaml"
+    path.write_text(ONE_SHOT)
+    choice = Choice(path, {}, store=tmp_path / "store")
+    words = pick(choice, "sc010/sh0010", 2, read_settings({}))
+    film = load_film(path)
+    planned = plan_film(film, options(tmp_path), farm_readiness(server))  # type: ignore[arg-type]
+    assert planned.picked == {"sc010/sh0010": 2}
+    assert planned.notes == ()
+    assert "does not answer" not in words
+    server.has_pool, server.answers = False, 500
+    assert "does not answer: planned for the models of this machine" in pick(
+        choice, "sc010/sh0010", 1, read_settings({})
+    )
 
 
 @pytest.mark.server
