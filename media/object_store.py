@@ -186,8 +186,8 @@ class ObjectStore:
                 try:
                     return future.result(timeout=0.25)
                 except TimeoutError:
-                    if future.done():
-                        raise
+                    if future.done():  # the answer itself is a time-out, or came just now
+                        return future.result()
                 if patience.should_stop():
                     raise CancelledError("cancelled while using the shared store", where=self.url)
                 if time.monotonic() - moved.at > _STALL_S:

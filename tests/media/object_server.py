@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,12 +19,33 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from textwrap import dedent
 from threading import Thread
 
-__all__ = ["Gate", "ObjectServer", "gate_before", "object_server"]
+from media.shared_store import local_root
+from media.store import ContentStore
+
+__all__ = ["Farm", "Gate", "ObjectServer", "gate_before", "object_server"]
 
 SECRET = "canary-secret-AbCdEfGh123456"
 KEY_ID = "CANARYKEYID0001"
+
+
+_SERVER = dedent("""
+    import localbucket
+    from http import HTTPStatus
+    read_any = localbucket.S3Handler._read_body
+    def read_whole(self):
+        # As S3 does, and localbucket 1.2.1 does not: a client that dies leaves no part of a body.
+        body = read_any(self)
+        encodings = [self.headers.get(f"{of}-Encoding", "") for of in ("Content", "Transfer")]
+        length = int(self.headers.get("Content-Length") or 0)
+        if "chunked" not in "".join(encodings) and len(body) != length:
+            raise localbucket.S3Error(HTTPStatus.BAD_REQUEST, "IncompleteBody", "cut short")
+        return body
+    localbucket.S3Handler._read_body = read_whole
+    localbucket.main()
+""")
 
 
 @dataclass(slots=True)
@@ -43,7 +65,7 @@ class ObjectServer:
         return environ_for(self.endpoint)
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "localbucket", str(self.folder), "--port", str(self.port)]
+        command = [sys.executable, "-c", _SERVER, str(self.folder), "--port", str(self.port)]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -61,7 +83,8 @@ class ObjectServer:
             self.process = None
 
     def bucket(self, name: str) -> Path:
-        """The folder that holds the bucket's objects, each a file."""
+        """The folder that holds the objects of an empty bucket, each a file."""
+        shutil.rmtree(self.folder / name, ignore_errors=True)
         (self.folder / name).mkdir(parents=True)
         return self.folder / name
 
@@ -76,6 +99,33 @@ def environ_for(endpoint: str) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "TAKEBOARD_STORE_PATIENCE": "20",
     }
+
+
+class Farm:
+    """Machines that share one store: each has a local copy of its own."""
+
+    def __init__(self, server: ObjectServer, folder: Path) -> None:
+        self.server, self.folder = server, folder
+        self.bucket = server.bucket("films")
+        self.url = "s3://films/lighthouse"
+
+    def root(self, machine: str) -> Path:
+        """The machine's local copy."""
+        return local_root(self.url, {"TAKEBOARD_STORE_COPY": str(self.folder / machine)})
+
+    def store(self, machine: str, kind: str = "takes") -> ContentStore:
+        """As that machine sees it."""
+        return ContentStore(self.root(machine), kind)
+
+    def environ(self, machine: str, **more: str) -> dict[str, str]:
+        """For a process on that machine."""
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TAKEBOARD_"))}
+        copy = {"TAKEBOARD_STORE_COPY": str(self.folder / machine)}
+        return {**kept, **self.server.environ, **copy, **more}
+
+    def objects(self, part: str = "") -> list[str]:
+        """Names of the objects whose name has `part` in it."""
+        return [name for name in objects_in(self.bucket) if part in name]
 
 
 @contextmanager
@@ -202,9 +252,3 @@ def s3_error(status: int, code: str) -> Answer:
     """An error as S3 answers it."""
     text = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>no</Message></Error>"
     return Answer(status, [("Content-Type", "application/xml")], text.encode())
-
-
-def clean_environ(**more: str) -> dict[str, str]:
-    """This process's environment without what it says of object stores."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("AWS_", "TAKEBOARD_"))}
-    return {**kept, **more}

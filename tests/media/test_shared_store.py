@@ -30,12 +30,10 @@ from media.store import ContentStore
 from tests.media.object_server import (
     KEY_ID,
     SECRET,
+    Farm,
     Gate,
     ObjectServer,
-    clean_environ,
-    environ_for,
     gate_before,
-    object_server,
     objects_in,
     s3_error,
 )
@@ -57,47 +55,19 @@ def never(folder: Path) -> dict[str, object]:
     pytest.fail("built again")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
-    with object_server(tmp_path_factory.mktemp("objects")) as started:
-        yield started
-
-
-class Farm:
-    """Machines that share one store: each has a local copy of its own."""
-
-    def __init__(self, server: ObjectServer, folder: Path) -> None:
-        self.server, self.folder = server, folder
-        self.name = f"films-{random.randbytes(4).hex()}"
-        self.bucket = server.bucket(self.name)
-        self.url = f"s3://{self.name}/lighthouse"
-
-    def root(self, machine: str) -> Path:
-        return local_root(self.url, {"TAKEBOARD_STORE_COPY": str(self.folder / machine)})
-
-    def store(self, machine: str, kind: str = "takes") -> ContentStore:
-        return ContentStore(self.root(machine), kind)
-
-    def environ(self, machine: str, **more: str) -> dict[str, str]:
-        copy = str(self.folder / machine)
-        return clean_environ(**{**self.server.environ, "TAKEBOARD_STORE_COPY": copy, **more})
-
-    def objects(self, part: str = "") -> list[str]:
-        return [name for name in objects_in(self.bucket) if part in name]
-
-
-@pytest.fixture
-def farm(server: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Farm:
-    for name, value in server.environ.items():
-        monkeypatch.setenv(name, value)
-    return Farm(server, tmp_path)
-
-
 @pytest.fixture
 def gate(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
     with gate_before(farm.server) as opened:
         monkeypatch.setenv("AWS_ENDPOINT_URL", opened.endpoint)
+        forget_connections()
         yield opened
+    forget_connections()
+
+
+def forget_connections() -> None:
+    """As in a new process, which reads its environment anew."""
+    media.shared_store._opened.cache_clear()
+    media.shared_store._opened_kind.cache_clear()
 
 
 # Addresses
@@ -479,6 +449,20 @@ def test_a_damaged_object_is_put_aside_and_made_again(farm: Farm, spoil) -> None
     assert farm.objects("/quarantine/") == []
 
 
+@pytest.mark.parametrize("name", ["picture.mp4", MANIFEST])
+def test_a_local_copy_that_rotted_is_downloaded_again(farm: Farm, name: str) -> None:
+    entry = farm.store("a").make(key_of(1), write_two)
+    (entry.folder / name).write_bytes(b"rot")
+    store = farm.store("a")
+    found = store.find(key_of(1))
+    assert found is not None
+    assert found.files["picture.mp4"].read_bytes() == b"picture" * 1000
+    assert len(store.damage) == 1
+    assert farm.objects("/quarantine/") == []
+    (entry.folder / MANIFEST).unlink()
+    assert farm.store("a").find(key_of(1)) is not None
+
+
 def test_a_bad_line_condemns_nothing(
     farm: Farm, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -562,6 +546,7 @@ def test_a_finished_take_is_kept_when_the_store_is_gone_and_published_when_it_is
     farm: Farm, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAKEBOARD_STORE_PATIENCE", "1")
+    forget_connections()
 
     def gone(request: str, headers: dict[str, str]):  # type: ignore[no-untyped-def]
         away = request.startswith("PUT") and "/files/" in request
@@ -584,6 +569,7 @@ def test_a_find_publishes_what_is_pending_when_the_store_is_back(
     farm: Farm, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TAKEBOARD_STORE_PATIENCE", "0")
+    forget_connections()
     gate.before = lambda request, headers: (
         s3_error(500, "InternalError") if "/files/" in request else None
     )
@@ -687,8 +673,6 @@ def test_a_plan_s_thousand_looks_are_one_listing(farm: Farm, gate: Gate) -> None
         farm.store("a").make(key_of(number), write_two)
     store = farm.store("b")
     gate.requests.clear()
-    media.shared_store._opened_kind.cache_clear()
-    store = farm.store("b")
     seen = [number for number in range(1000) if store.peek(key_of(number))]
     assert seen == [0, 1, 2]
     assert len(gate.requests) == 1
@@ -813,4 +797,3 @@ def test_the_environment_s_endpoint_is_used(farm: Farm) -> None:
     assert objects is not None
     objects.write("hello", b"there")
     assert (farm.bucket / "lighthouse" / "hello").read_bytes() == b"there"
-    assert environ_for("x")["AWS_ENDPOINT_URL"] == "x"
