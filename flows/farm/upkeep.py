@@ -48,7 +48,7 @@ class Upkeep:
     """End the process of a run that does not stop."""
     client: Callable[[], PrefectClient]
     under_way: Collection[UUID]
-    in_hand: Callable[[], Collection[UUID]]
+    in_hand: Collection[UUID]
     lost: LostRuns
 
     async def watch_own(self) -> None:
@@ -85,14 +85,14 @@ class Upkeep:
             runs += await read_runs(client, self.pool, _of_name(SILENT))
         workers = await client.read_workers_for_work_pool(self.pool, limit=_PAGE)
         online = {worker.name for worker in workers if worker.status == "ONLINE"}
-        for run, why in self.lost.look(runs, online, self.in_hand(), anyio.current_time()):
+        for run, why in self.lost.look(runs, online, self.in_hand, anyio.current_time()):
             await self._take_back(run, why)
 
     async def _take_back(self, run: FlowRun, why: str) -> None:
         before = holder_of(run)
 
         def is_as_before(now: FlowRun) -> bool:
-            return holder_of(now) == before and now.id not in self.in_hand()
+            return holder_of(now) == before and now.id not in self.in_hand
 
         await settle(self.client(), run.id, Ended(lost=why), is_ours=is_as_before)
 

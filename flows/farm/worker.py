@@ -18,7 +18,7 @@ from uuid import UUID
 import anyio
 import anyio.abc
 import httpx
-from prefect.client.orchestration import PrefectClient
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterState,
@@ -101,7 +101,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._me = Holder(name, this_machine())
         self._child = WarmChild(name, pool, on_death=self._note_death)
         self._slots, self._can = slots, can
-        self._under_way: dict[UUID, _Taken] = {}
+        self._in_hand: dict[UUID, _Taken] = {}
+        """From before the claim to after the end."""
+        self._under_way: set[UUID] = set()
+        """Those of them that the child has."""
         self._blamed: set[UUID] = set()
         """Those of the runs under way that are taken to have caused the last death."""
         self._ended_for: UUID | None = None
@@ -117,14 +120,15 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             stop=self._child.stop,
             end=self._end_child,
             client=self._connected,
-            under_way=self._under_way.keys(),
-            in_hand=lambda: {*self._under_way, *self._submitting_flow_run_ids},
+            under_way=self._under_way,
+            in_hand=self._in_hand.keys(),
             lost=LostRuns(self._me, lost_after_s),
         )
 
     async def work(self) -> None:
         """Serve the pool until cancelled."""
         with SoonTold()():
+            await _until_server()
             async with anyio.create_task_group() as loops:
                 loops.start_soon(self.start, False, False, _say_nothing)
                 while not self.is_setup:
@@ -146,8 +150,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         configuration: WarmConfiguration,
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> WarmResult:
-        taken = self._under_way[flow_run.id] = _Taken(waiting_run(flow_run, 0))
-        setup = taken.waited.setup
+        self._under_way.add(flow_run.id)
+        setup = self._in_hand[flow_run.id].waited.setup
         self._warm = [setup, *(one for one in self._warm if one != setup)]
         try:
             if task_status is not None:
@@ -159,13 +163,16 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             if ended.died or ended.error or ended.lost or ended.state in UNDER_WAY:
                 await self._settle(flow_run.id, ended)
         finally:
-            del self._under_way[flow_run.id]
+            self._under_way.discard(flow_run.id)
+            self._in_hand.pop(flow_run.id, None)
         return WarmResult(identifier=f"{self.name} {self._child.pid}", status_code=0)
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         with self._patient():
             async with self._looking:
-                return await super().get_and_submit_flow_runs()
+                taken = await super().get_and_submit_flow_runs()
+                self._in_hand.update({run.id: _Taken(waiting_run(run, 0)) for run in taken})
+                return taken
         return []
 
     async def _sync_and_initialize(self) -> None:
@@ -177,11 +184,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         free = self._slots - int(self.limiter.borrowed_tokens)
         if free <= 0 or self._leaving or time.monotonic() < self._rests_until_s:
             return []
-        in_hand = {*self._under_way, *self._submitting_flow_run_ids}
-        due = [one for one in await self._due() if one.flow_run.id not in in_hand]
+        due = [one for one in await self._due() if one.flow_run.id not in self._in_hand]
         runs = {str(one.flow_run.id): one for one in due}
         waiting = [waiting_run(one.flow_run, place) for place, one in enumerate(due)]
-        under_way = [self._as_it_stands(taken) for taken in self._under_way.values()]
+        under_way = [self._as_it_stands(taken) for taken in self._in_hand.values()]
         best = fitting([one for one in waiting if self._can(one.setup)], under_way)
         is_film = self._work_pool_name == CPU_POOL
         if not is_film:  # films hold nothing that is worth waiting for: as the queues have them
@@ -220,6 +226,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             # Where the server was away, or the deployment is gone, nobody else lets go of it.
             self._submitting_flow_run_ids.discard(flow_run.id)
             if flow_run.id not in self._under_way:
+                self._in_hand.pop(flow_run.id, None)
                 super()._release_limit_slot(flow_run.id)
 
     async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
@@ -282,7 +289,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     def _note_death(self, died: str) -> None:
         self._warm.clear()
-        suspects = [run for run, one in self._under_way.items() if self._as_it_stands(one).suspect]
+        under_way = {run: self._as_it_stands(self._in_hand[run]) for run in self._under_way}
+        suspects = [run for run, one in under_way.items() if one.suspect]
         self._blamed = set(suspects if len(suspects) == 1 else self._under_way)
         if self._ended_for is not None:
             self._blamed, self._ended_for = {self._ended_for}, None
@@ -316,6 +324,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             self._is_away = True
         else:
             self._is_away = False
+
+
+async def _until_server() -> None:
+    """Wait until the server answers: Prefect's worker cannot be stopped before."""
+    async with get_client() as client:
+        while await client.api_healthcheck() is not None:
+            await anyio.sleep(_BROKEN_S[0])
 
 
 def _say_nothing(*words: object) -> None:

@@ -17,6 +17,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from threading import Lock
 from zlib import crc32
 
 import numpy as np
@@ -44,6 +45,7 @@ class Sketch:
 
     def __init__(self) -> None:
         self._loaded = False
+        self._loading = Lock()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -85,10 +87,11 @@ class Sketch:
         )
 
     def _load(self) -> None:
-        if not self._loaded:
-            time.sleep(float(os.environ.get("SKETCH_LOAD_S", "0")))
-            self._loaded = True
-            _note(f"load {self.id} {os.getpid()}")
+        with self._loading:
+            if not self._loaded:
+                time.sleep(float(os.environ.get("SKETCH_LOAD_S", "0")))
+                self._loaded = True
+                _note(f"load {self.id} {os.getpid()}")
 
 
 class Pastel(Sketch):
