@@ -19,7 +19,16 @@ import httpx
 
 from tests.flows.prefect_server import free_port
 
-__all__ = ["START", "Machine", "environment", "kill_group", "machine_up", "takeboard", "until"]
+__all__ = [
+    "REPOSITORY",
+    "START",
+    "Machine",
+    "environment",
+    "kill_group",
+    "machine_up",
+    "takeboard",
+    "until",
+]
 
 T = TypeVar("T")
 
