@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from editor.timeline import Caption, Clip, ClipMedia, Edge, Overlay, PlacedSound, Slate, Timeline
 from editor.timeline_problems import timeline_problems
 from media.errors import MediaError
+from media.fonts import check_glyphs
 from storyboards.fields import Angle, TransitionKind
 from storyboards.film import (
     Cut,
@@ -28,12 +29,14 @@ def assemble(
     media: Mapping[str, ClipMedia],
     *,
     slates: Set[str],
+    notes: Mapping[str, str] | None = None,
     sounds: Sequence[PlacedSound] = (),
     captions: Sequence[Caption] = (),
 ) -> Timeline:
     """The deliverable's cut in `lang`, with the media of every shot by its id.
 
-    `slates` names the shots that carry their slate in the picture.
+    `slates` names the shots that carry their slate in the picture, `notes` by shot what its
+    director said of the take before, for the slate.
 
     MediaError names the first shot whose media is missing, too short or of another frame rate.
     Captions become words in the picture when the deliverable wants them burnt in.
@@ -50,6 +53,11 @@ def assemble(
     overlays = _overlays(film, cut, lang)
     if "burned" in deliverable.captions:
         overlays += _burnt(captions, lang)
+    words = {
+        shot.id: _slate(shot, (notes or {}).get(shot.id, ""))
+        for shot in cut.shots
+        if shot.id in slates
+    }
     timeline = Timeline(
         name=deliverable.name,
         title=film.title,
@@ -58,7 +66,7 @@ def assemble(
         fit=deliverable.fit,
         lang=lang,
         num_frames=cut.num_frames,
-        clips=tuple(_clip(cut, index, media, slates) for index in range(len(cut.shots))),
+        clips=tuple(_clip(cut, index, media, words) for index in range(len(cut.shots))),
         overlays=overlays,
         sounds=tuple(sounds),
         captions=tuple(captions),
@@ -90,7 +98,9 @@ def require_media(shot: Shot, found: ClipMedia | None, film: Film) -> None:
         )
 
 
-def _clip(cut: Cut, index: int, media: Mapping[str, ClipMedia], slates: Set[str]) -> Clip:
+def _clip(
+    cut: Cut, index: int, media: Mapping[str, ClipMedia], slates: Mapping[str, Slate]
+) -> Clip:
     shot = cut.shots[index]
     lut = shot.look.lut if shot.look else None
     return Clip(
@@ -100,7 +110,7 @@ def _clip(cut: Cut, index: int, media: Mapping[str, ClipMedia], slates: Set[str]
         num_frames=shot.num_frames,
         head=_head(cut, index),
         tail_fade=_fade(shot.transition_out, shot),
-        slate=Slate(shot.id, slate_lines(shot)) if shot.id in slates else None,
+        slate=slates.get(shot.id),
         lut=lut.path if lut else None,
         lut_digest=lut.sha256 if lut else "",
         lut_strength=shot.look.lut_strength if shot.look and lut else 1.0,
@@ -128,7 +138,14 @@ def _fade(transition: ShotTransition, shot: Shot) -> Edge | None:
     return Edge(TransitionKind.FADE, num_frames, colour=transition.colour)
 
 
-def slate_lines(shot: Shot) -> tuple[str, ...]:
+def _slate(shot: Shot, note: str) -> Slate:
+    framing, action = slate_lines(shot)
+    # A note is typed in a hurry: what the font lacks of it is left out, not refused.
+    said = "".join(sign for sign in note if not check_glyphs(sign))
+    return Slate(shot.id, (framing, f"{action} ({said})" if said else action))
+
+
+def slate_lines(shot: Shot) -> tuple[str, str]:
     """What a slate says of a shot, in film words: `MCU · low angle · push in · 50 mm`, action."""
     words = [shot.size.value]
     if shot.angle is not Angle.EYE:

@@ -21,7 +21,7 @@ from flows.finishing import Finishing
 from flows.options import FilmOptions, FilmRun
 from flows.pool import Work
 from flows.room import CutMaterial, Room, rooms_of
-from generator.plan import Plan
+from generator.plan import Plan, retake_notes
 from generator.requests import assets_for
 from generator.sound.render import render_sound
 from generator.takes import Take, TakeStore
@@ -149,4 +149,5 @@ def _stand_ins(plan: Plan, film: Film) -> CutMaterial:
             if shot.audio == "native" and jobs[shot.id].request.audio == "native"
         ),
         assets=assets_for(plan.film),
+        notes=retake_notes(plan),
     )

@@ -26,6 +26,7 @@ from media.words import counted
 
 if TYPE_CHECKING:
     from flows.options import FilmOptions
+    from storyboards.film import Film
 
 __all__ = ["Approval", "Subject", "Waiting", "how_to_approve"]
 
@@ -80,18 +81,19 @@ class Approval:
 
     def wait(self, waiting: Waiting, options: FilmOptions) -> None:
         """End the run: what waits, what to look at, and how to approve it."""
+        film = waiting.plan.film
         seen = f" (see {_shown(waiting.sheets[0])})" if waiting.sheets else ""
         raise WaitingError(
             f"waiting for approval of the {waiting.subject}: {waiting.why}{seen}",
-            where=waiting.plan.film.path.name,
-            todo=f"to approve: {how_to_approve(waiting.plan)}; then run again",
+            where=film.path.name,
+            todo=f"to approve: {how_to_approve(film, _shown(film.path))}; then run again",
         )
 
 
-def how_to_approve(plan: Plan) -> str:
-    """The command that says yes."""
-    words = ["takeboard", "approve", _shown(plan.film.path)]
-    words += ["--variant", plan.film.variant] if plan.film.variant else []
+def how_to_approve(film: Film, path: str) -> str:
+    """The command that says yes; `path` is the storyboard's, as it is to be shown."""
+    words = ["takeboard", "approve", path]
+    words += ["--variant", film.variant] if film.variant else []
     return shlex.join(words)
 
 

@@ -27,7 +27,7 @@ from flows.room import CutMaterial
 from flows.shots import BesideShots, RenderedShots, render_shots, waits_elsewhere
 from flows.whole import damaged_jobs, with_damaged
 from generator.budget import require_budget
-from generator.plan import Plan, ShotJob, total_quote
+from generator.plan import Plan, ShotJob, retake_notes, total_quote
 from generator.requests import assets_for
 from generator.takes import Take, TakeStore, record_plan, spent_usd
 from media.errors import BudgetError
@@ -91,6 +91,7 @@ def cut_material(plan: Plan, takes: Mapping[str, Take], finishing: Finishing) ->
         slated=frozenset(slated),
         native=frozenset(shot for shot, one in media.items() if one.sound is not None),
         assets=assets_for(plan.film),
+        notes=retake_notes(plan),
     )
 
 

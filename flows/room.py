@@ -38,6 +38,8 @@ class CutMaterial:
     """Shots whose take brought its own sound."""
     assets: Mapping[str, Path]
     """The user's files by SHA-256."""
+    notes: Mapping[str, str]
+    """By shot whose pick is a retake, what was said when it was asked for."""
 
 
 def rooms_of(film: Film, material: CutMaterial, options: FilmOptions) -> tuple[Room, ...]:
@@ -102,6 +104,7 @@ class Room:
             self.lang,
             self._media,
             slates=slates,
+            notes=self.material.notes,
             sounds=sounds,
             captions=captions,
         )

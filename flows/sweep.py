@@ -21,10 +21,11 @@ from flows.room import CutMaterial
 from generator.finish import FINISHED
 from generator.gc import PHASES, plan_gc, run_gc
 from generator.history import keys_of_others, shot_keys
-from generator.plan import Plan
+from generator.plan import Plan, retake_notes
 from generator.references import REFERENCES
 from generator.shot_groups import GENERATIONS
 from generator.tickets import ASSETS, TICKETS
+from media.shared_store import address_of
 from media.store import ContentStore
 from storyboards.film import Film, film_shots
 
@@ -47,7 +48,7 @@ def sweep(
     plan = plan_gc(stores, keep, older_than_days=older_than_days)
     freed = run_gc(plan).size_bytes if run else plan.size_bytes
     return {
-        "store": str(root),
+        "store": address_of(root),
         "deleted": run,
         "mb": round(freed / 1e6, 1),
         "litter": len(plan.litter),
@@ -83,4 +84,4 @@ def _planned_material(plan: Plan, finishing: Finishing) -> CutMaterial:
     media = {shot.id: finishing.media(shot) for shot in film_shots(plan.film)}
     animatic = frozenset(shot for shot, job in jobs.items() if job.backend == "animatic")
     native = frozenset(shot for shot, job in jobs.items() if job.request.audio == "native")
-    return CutMaterial(media, animatic, native, {})
+    return CutMaterial(media, animatic, native, {}, retake_notes(plan))

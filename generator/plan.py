@@ -24,7 +24,7 @@ from media.errors import RefusalError, UsageError
 from media.store import ContentStore
 from storyboards.film import Film, Shot, film_shots
 
-__all__ = ["Plan", "PlanSettings", "ShotJob", "plan_shots", "total_quote"]
+__all__ = ["Plan", "PlanSettings", "ShotJob", "plan_shots", "retake_notes", "total_quote"]
 
 State = Literal["cached", "stale", "new"]
 
@@ -147,6 +147,15 @@ def plan_shots(
         notes=tuple(desk.notes + desk.lost()),
         licences={job.backend: backends[job.backend].capabilities.licence for job in shown},
     )
+
+
+def retake_notes(plan: Plan) -> Mapping[str, str]:
+    """By shot whose picked take was asked for with a note, the note."""
+    return {
+        job.shot_id: job.note
+        for job in plan.jobs
+        if job.note and plan.picked[job.shot_id] == job.take
+    }
 
 
 def total_quote(jobs: Sequence[ShotJob]) -> Quote:

@@ -118,7 +118,7 @@ class SuspendedApproval(Approval):
             days = self._timeout_s / _DAY_S
             self._progress.note(
                 f"waiting for approval of the {waiting.subject}: {waiting.why}; for {days:g} days, "
-                f"by Resume in Prefect's UI or {how_to_approve(waiting.plan)}"
+                f"by Resume in Prefect's UI or {_command(waiting)}"
             )
             raise
         except (RuntimeError, PrefectException, httpx.HTTPError) as error:
@@ -214,10 +214,16 @@ def _shots(waiting: Waiting) -> tuple[str, ...]:
     )
 
 
+def _command(waiting: Waiting) -> str:
+    """What answers from another terminal than this worker's."""
+    film = waiting.plan.film
+    return how_to_approve(film, str(film.path))
+
+
 def _asked(waiting: Waiting) -> str:
     """What stands above the form."""
     plan = waiting.plan
-    command = f"Or in a terminal: `{how_to_approve(plan)}`"
+    command = f"Or in a terminal: `{_command(waiting)}`"
     if waiting.subject == "budget":
         quote = budget_words(total_quote(plan.missing))
         takes = counted(len(plan.missing), "take")

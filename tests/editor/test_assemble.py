@@ -118,6 +118,16 @@ def test_slates_say_it_in_film_words() -> None:
     assert [clip.slate for clip in timeline.clips if clip.shot != slate.shot] == [None] * 3
 
 
+def test_a_slate_says_what_the_director_said() -> None:
+    film = sample_film()
+    timeline = assemble(
+        film, deliverable(film), "en", media_for(film), slates=frozenset({"sc010/sh0020"}),
+        notes={"sc010/sh0020": "slower, less smile\U0001f642", "sc010/sh0010": "no slate here"},
+    )  # fmt: skip
+    slates = [clip.slate.lines[1] for clip in timeline.clips if clip.slate]
+    assert slates == ["Waves break below. (slower, less smile)"]
+
+
 def test_captions_are_burnt_in_only_when_wanted() -> None:
     film = sample_film()
     said = [Caption(10, 20, "It never went out.", "Mara")]
