@@ -62,7 +62,7 @@ class StoredObject:
     """Below the store's prefix."""
     num_bytes: int
     modified: float
-    """By the store's clock, in seconds since 1970; 0 where the store does not say."""
+    """By the store's clock, in whole seconds since 1970; 0 where the store does not say."""
 
 
 class ObjectStore:
@@ -274,7 +274,8 @@ _TAKEN = object()
 def _modified(facts: Mapping[str, Any]) -> float:
     when = facts.get("LastModified") or facts.get("created") or facts.get("mtime")
     timestamp = getattr(when, "timestamp", None)
-    return float(timestamp()) if timestamp else 0.0
+    # In whole seconds, because some stores tell more of it in a listing than of one object.
+    return float(math.floor(timestamp())) if timestamp else 0.0
 
 
 def _wait(pause_s: float, patience: Patience, url: str) -> None:

@@ -46,6 +46,8 @@ _LOCK_NAME_CHARS = 60
 _TEMP_FOLDER = re.compile(rf"\.([0-9a-f]{{{_LOCK_NAME_CHARS}}})\..*{re.escape(TEMP_SUFFIX)}")
 
 _TOUCH_EVERY_S = 3600.0
+_FEW = 8
+"""So many are sooner asked for one by one than listed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,10 @@ class ContentStore:
         found = {key: one.details for key, one in here.items() if isinstance(one, Manifest)}
         if self._shared is not None:
             there = self._shared.there
-            elsewhere = [key for key in wanted if key not in found and there.peek(key)]
+            elsewhere = [key for key in wanted if key not in found]
+            if len(elsewhere) > _FEW:
+                listed = there.keys()
+                elsewhere = [key for key in elsewhere if key in listed]
             found |= {key: one.details for key, one in there.manifests(elsewhere).items()}
         return found
 
