@@ -26,7 +26,6 @@ from generator.references import REFERENCES
 from generator.shot_groups import GENERATIONS
 from generator.tickets import ASSETS, TICKETS
 from media.shared_store import address_of
-from media.shared_store import address_of
 from media.store import ContentStore
 from storyboards.film import Film, film_shots
 
