@@ -17,7 +17,7 @@ from rich.console import Console
 from flows.farm.names import Urgency
 from flows.progress import Progress
 from flows.settings import Settings
-from media.errors import UsageError
+from media.errors import UsageError, WaitingError
 from media.files import write_atomic
 from media.words import counted
 
@@ -127,23 +127,40 @@ def make(
     With a Prefect server configured the run is a flow run there; otherwise the same code runs
     in this process at once.
     """
+    variants = _variants(choice)
+    made: list[MadeFilm] = []
+    waiting: list[WaitingError] = []
+    for one in variants:
+        if one.variant:
+            progress.note(f"{one.film.name}: variant {one.variant}")
+        try:
+            made.append(_make_one(one, settings, progress, stop))
+        except WaitingError as error:
+            # The others of a table need not wait for this one.
+            waiting.append(error)
+    if len(variants) == 1 and waiting:
+        raise waiting[0]
+    for one_waits in waiting:
+        progress.note(str(one_waits))
+    if waiting:
+        raise WaitingError(
+            f"{len(waiting)} of {len(variants)} films wait for approval",
+            where=choice.film.name,
+            todo=f"the first: {waiting[0]}",
+        )
+    return tuple(made)
+
+
+def _make_one(choice: Choice, settings: Settings, progress: Progress, stop: Event) -> MadeFilm:
+    if settings.server_url and not choice.local:
+        from flows.recorded import make_recorded
+
+        return make_recorded(choice, settings, progress, stop)
     from flows.film import make_film
     from flows.options import FilmRun
 
-    recorded = bool(settings.server_url) and not choice.local
-    made = []
-    for one in _variants(choice):
-        if one.variant:
-            progress.note(f"{one.film.name}: variant {one.variant}")
-        if recorded:
-            from flows.recorded import make_recorded
-
-            made.append(make_recorded(one, settings, progress, stop))
-        else:
-            film = load(one)
-            run = FilmRun(progress, stop=stop)
-            made.append(make_film(film, options_for(one, settings, film), run))
-    return tuple(made)
+    film = load(choice)
+    return make_film(film, options_for(choice, settings, film), FilmRun(progress, stop=stop))
 
 
 def order(

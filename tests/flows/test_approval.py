@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ from typer.testing import CliRunner
 from flows import commands
 from flows.approval import Approval
 from flows.cli import app
+from flows.made import MadeFilm
 from flows.options import FilmOptions
 from flows.planning import plan_film
+from flows.progress import Progress
 from flows.settings import read_settings
 from generator.picks_file import picks_path, read_choices
 from generator.plan import Plan
@@ -169,6 +172,28 @@ def test_the_command_exits_with_a_code_of_its_own(tmp_path: Path) -> None:
         "film.yaml: waiting for approval of the budget: 6 takes for no money and no GPU time: "
         "nobody has approved it; to approve: takeboard approve film.yaml; then run again\n"
     )
+
+
+def test_one_variant_that_waits_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    storyboard = board()
+    storyboard["variables"] = {"weather": "sun"}
+    storyboard["variants"] = "variants.yaml"
+    storyboard["approve"] = "picks"
+    (tmp_path / "variants.yaml").write_text("wet: {weather: rain}\ndry: {weather: sun}\n")
+    path = write_film(tmp_path, storyboard)
+    choice = commands.Choice(path, store=tmp_path / "store", all_variants=True)
+
+    def produce() -> tuple[MadeFilm, ...]:
+        return commands.make(choice, read_settings(), Progress(), Event())
+
+    with pytest.raises(WaitingError, match=r"2 of 2 films wait for approval"):
+        produce()
+    said(path, "approve", "--variant", "dry")
+    with pytest.raises(WaitingError, match=r"1 of 2 films .* --variant wet"):
+        produce()
+    assert list((tmp_path / "deliveries/TNY-dry").glob("*.mp4"))
+    said(path, "approve", "--variant", "wet")
+    assert len(produce()) == 2
 
 
 def test_nothing_to_approve(tmp_path: Path) -> None:
