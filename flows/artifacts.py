@@ -21,7 +21,9 @@ __all__ = ["film_words", "record_failures", "record_film", "record_plan_table"]
 _SHEET_WIDTH = 1200
 """Pixels; the sheet travels inside the artifact as a data address, which the UI draws."""
 _MOST_NAMES = 12
-"""Of shots in one cell of a table."""
+"""Of shots that lack the same."""
+_MOST_FAILED = 100
+"""Takes that are named under one reason."""
 
 
 def record_plan_table(plan: Plan, recorder: Recorder) -> None:
@@ -47,9 +49,8 @@ def record_plan_table(plan: Plan, recorder: Recorder) -> None:
     losses = [(loss.field, loss.reason, "the film") for loss in plan.losses]
     losses += [(loss.field, loss.reason, job.shot_id) for job in plan.jobs for loss in job.losses]
     if losses:
-        recorder.table(
-            "loss-report", _gathered(losses), "What the storyboard asks for and this film lacks"
-        )
+        title = "What the storyboard asks for and this film lacks"
+        recorder.markdown("loss-report", _loss_page(losses), title)
 
 
 def record_failures(
@@ -64,52 +65,65 @@ def record_failures(
     is replaced, so that nobody mends what works.
     """
     title = f"{plan.film.title}: takes that could not be made"
-    jobs = {job.key: job for job in plan.jobs}
-    lost = [key for key in (*failed, *left_out) if key in jobs or key in failed]
-    if not lost:
+    reasons = _reasons(plan, failed, left_out)
+    if not reasons:
         recorder.replace("failures", f"# {plan.film.title}\n\nNothing failed.", title)
         return
-    lines = [f"# {plan.film.title}: {counted(len(lost), 'take')} could not be made", ""]
-    lines += ["| shot | take | in the film | backend | what happened | what to do |"]
-    lines += ["|---|---|---|---|---|---|"]
-    for key, error in failed.items():
-        lines.append(_failure(plan, jobs.get(key), error.what, error.todo, error.where or key))
-    for key, need in left_out.items():
-        if key in jobs:
-            needed = jobs.get(need)
-            what = f"left out: it needs {_name(needed) if needed else need}"
-            lines.append(_failure(plan, jobs[key], what, "mend that one", ""))
-    lines += ["", "Every take that was finished is kept. Run the film again to try the others."]
+    lost = sum(len(names) for names in reasons.values())
+    # Not a table: the UI cuts wide ones off on the right, where what to do would stand.
+    lines = [f"# {_plain(plan.film.title)}: {counted(lost, 'take')} could not be made", ""]
+    for (what, todo), names in reasons.items():
+        lines += [f"## {_plain(what)}", "", f"**What to do:** {_plain(todo or 'run again')}.", ""]
+        lines += [f"- {name}" for name in names[:_MOST_FAILED]]
+        if len(names) > _MOST_FAILED:
+            lines.append(f"- and {len(names) - _MOST_FAILED} more")
+        lines.append("")
+    lines.append("Every take that was finished is kept. Run the film again to try the others.")
     recorder.markdown("failures", "\n".join(lines), title)
 
 
-def _failure(plan: Plan, job: ShotJob | None, what: str, todo: str, where: str) -> str:
-    if job is None:
-        cells = [where, "", "", "", what, todo]
-    else:
-        picked = "picked" if plan.picked.get(job.shot_id) == job.take else ""
-        cells = [job.shot_id, str(job.take), picked, job.backend, what, todo or "run again"]
-    return f"| {' | '.join(_cell(text) for text in cells)} |"
+def _reasons(
+    plan: Plan, failed: Mapping[str, TakeboardError], left_out: Mapping[str, str]
+) -> Mapping[tuple[str, str], list[str]]:
+    """Takes by what happened to them and what to do about it."""
+    jobs = {job.key: job for job in plan.jobs}
+    found: dict[tuple[str, str], list[str]] = {}
+    for key, error in failed.items():
+        said = _lost(plan, jobs[key]) if key in jobs else error.where or key
+        found.setdefault((error.what, error.todo), []).append(said)
+    for key, need in left_out.items():
+        if key in jobs:
+            needed = _name(jobs[need]) if need in jobs else need
+            why = (f"Left out: needs {needed}", "see there")
+            found.setdefault(why, []).append(_lost(plan, jobs[key]))
+    return found
+
+
+def _lost(plan: Plan, job: ShotJob) -> str:
+    picked = ", **the film needs it**" if plan.picked.get(job.shot_id) == job.take else ""
+    return f"`{_name(job)}`, {job.backend}{picked}"
 
 
 def _name(job: ShotJob) -> str:
     return f"{job.shot_id} take {job.take}"
 
 
-def _cell(text: str) -> str:
-    """Text that stays inside its cell of a Markdown table, and is no HTML."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+def _plain(text: str) -> str:
+    """Text on one line that is no HTML."""
+    return " ".join(text.split()).rstrip(".").replace("<", "&lt;")
 
 
-def _gathered(losses: Iterable[tuple[str, str, str]]) -> list[dict[str, object]]:
-    """A row for whatever is lacking for the same reason, with the shots it is lacking in."""
+def _loss_page(losses: Iterable[tuple[str, str, str]]) -> str:
+    """What is lacking, why, and in which shots: once for all shots that lack it for one reason."""
     shots: dict[tuple[str, str], dict[str, None]] = {}
     for field, reason, shot in losses:
         shots.setdefault((field, reason), {})[shot] = None
-    return [
-        {"what": field, "why": reason, "shots": len(of), "which": _some(list(of))}
-        for (field, reason), of in shots.items()
-    ]
+    lines = []
+    for (field, reason), of in shots.items():
+        count = f" ({counted(len(of), 'shot')})" if len(of) > 1 else ""
+        lines.append(f"- **{_plain(field)}**: {_plain(reason)}{count}\\")
+        lines.append(f"  {_some(list(of))}")
+    return "\n".join(lines)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -130,7 +144,7 @@ def record_film(made: MadeFilm, recorder: Recorder) -> None:
 
 
 def _film_page(made: MadeFilm) -> str:
-    lines = [f"# {_cell(made.film.title)}", "", film_words(made) + ".", ""]
+    lines = [f"# {_plain(made.film.title)}", "", film_words(made) + ".", ""]
     lines += ["| deliverable | running time | picture | loudness | file |", "|---|---|---|---|---|"]
     for one in made.deliveries:
         loudness = "silent" if one.loudness_lufs is None else f"{one.loudness_lufs:.1f} LUFS"
@@ -147,7 +161,7 @@ def _film_page(made: MadeFilm) -> str:
         lines += ["", f"Page 1 of {len(sheets)}; the others are beside `{sheets[0]}`."]
     remarks = dict.fromkeys([*made.failed, *(r for one in made.deliveries for r in one.remarks)])
     if remarks:
-        lines += ["", "## Remarks", "", *(f"- {_cell(remark)}" for remark in remarks)]
+        lines += ["", "## Remarks", "", *(f"- {_plain(remark)}" for remark in remarks)]
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ __all__ = ["cost_record"]
 _QUOTE_HEAD = "| backend | takes | to make | USD | GPU minutes | CPU minutes |"
 _BUDGET_HEAD = "| | USD | GPU minutes |"
 _MADE_HEAD = "| backend | takes made | minutes | USD | quoted USD | quoted GPU minutes |"
+_MOST_CHARS = 80
 
 
 @contextmanager
@@ -124,7 +125,8 @@ def _row(job: ShotJob, take: Take | None) -> Mapping[str, object]:
         "quoted USD": round(job.quote.usd, 3),
         "quoted GPU s": round(job.quote.gpu_seconds, 1),
         "memory MB": round(float(facts.get("peak_memory_mb", 0.0))),
-        "warnings": "; ".join(facts.get("warnings", ())),
+        # The page cuts long cells off; the report has the whole of it.
+        "warnings": "; ".join(facts.get("warnings", ()))[:_MOST_CHARS],
     }
 
 

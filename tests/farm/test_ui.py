@@ -104,12 +104,12 @@ def test_costs_stand_against_the_cap(seen: Seen) -> None:
 
 def test_failures_say_why_and_what_to_do(seen: Seen) -> None:
     seen.open(seen.artifact("tin-failures"))
-    seen.browser.see("1 take could not be made", "the brush broke", "buy a new one", "what to do")
+    seen.browser.see("1 take could not be made", "the brush broke", "What to do", "buy a new one")
 
 
-def test_what_is_lacking_is_a_table(seen: Seen) -> None:
+def test_what_is_lacking_is_said_with_its_shots(seen: Seen) -> None:
     seen.open(seen.artifact("tin-loss-report"))
-    seen.browser.see("negative", "sc010/sh0010", "why")
+    seen.browser.see("negative", "sc010/sh0010", "words could keep away")
 
 
 def test_the_film_shows_its_contact_sheet_and_where_its_files_are(
