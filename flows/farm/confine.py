@@ -13,6 +13,7 @@ from flows.commands import Choice, load, options_for
 from flows.farm.roots import read_roots, require_inside_roots, require_store
 from flows.options import FilmOptions
 from flows.settings import read_settings
+from media.errors import UsageError
 from media.shared_store import local_root
 from storyboards.film import Film
 
@@ -55,5 +56,11 @@ def confined_storyboard(path: Path) -> Path:
     roots = read_roots()
     if not roots:
         return path
-    inside = (root / path for root in roots if (root / path).is_file())
-    return require_inside_roots(next(inside, path), roots, "storyboard")
+    inside = [root / path for root in roots if (root / path).is_file()]
+    if not inside and not path.is_absolute():
+        raise UsageError(
+            "there is no such storyboard in this worker's roots",
+            where=str(path),
+            todo=f"write it from {' or '.join(map(str, roots))} on",
+        )
+    return require_inside_roots(next(iter(inside), path), roots, "storyboard")

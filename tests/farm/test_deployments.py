@@ -17,6 +17,7 @@ from prefect.utilities.callables import parameter_schema
 
 import flows.produce as produce_module
 from flows.farm import deployments
+from flows.farm.confine import confined_storyboard
 from flows.farm.deployments import DEPLOYMENTS, POOLS, ensure_deployments, ensure_pool
 from flows.farm.names import FARM, QUEUES, URGENCIES, WORKER_TYPE, Urgency
 from flows.preview import preview
@@ -89,6 +90,25 @@ def test_takes_wait_where_it_was_asked_or_else_where_the_film_did(
     run = SimpleNamespace(flow_run=SimpleNamespace(work_queue_name=queue))
     monkeypatch.setattr(produce_module, "FlowRunContext", SimpleNamespace(get=lambda: run))
     assert produce_module._takes_urgency(asked) == takes
+
+
+def test_a_relative_storyboard_is_looked_for_in_the_roots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    films, more = tmp_path / "films", tmp_path / "more"
+    for folder in (films, more):
+        folder.mkdir()
+        (folder / f"{folder.name}.yaml").touch()
+    (films / "link.yaml").symlink_to(tmp_path / "elsewhere.yaml")
+    (tmp_path / "elsewhere.yaml").touch()
+    monkeypatch.setenv("TAKEBOARD_ROOTS", f"{films}:{more}")
+    assert confined_storyboard(Path("more.yaml")) == more / "more.yaml"
+    assert confined_storyboard(films / "films.yaml") == films / "films.yaml"
+    with pytest.raises(UsageError, match=r"^nope\.yaml: there is no such storyboard"):
+        confined_storyboard(Path("nope.yaml"))
+    for outside in (Path("../elsewhere.yaml"), Path("link.yaml"), tmp_path / "elsewhere.yaml"):
+        with pytest.raises(UsageError, match="outside this worker's roots"):
+            confined_storyboard(outside)
 
 
 @pytest.fixture(scope="module")
