@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from flows import commands
 from flows.cli_words import AllVariants, JsonFlag, Sets, VariantName, print_json, variables
 from flows.farm.names import Missed, Urgency
-from media.errors import TakeboardError, UsageError
+from media.errors import UsageError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import PrefectClient
@@ -61,7 +61,7 @@ def schedule(
     ] = "once",
     urgency: Annotated[Urgency, typer.Option(help="The queue.")] = "later",
     name: Annotated[
-        str | None, typer.Option(help="Name of the schedule; default CODE or CODE-VARIANT.")
+        str | None, typer.Option(help="Its name; default CODE, CODE-VARIANT or CODE-all.")
     ] = None,
     show: Annotated[bool, typer.Option("--list", help="Show what is scheduled.")] = False,
     remove: Annotated[str | None, typer.Option(metavar="NAME", help="Forget a schedule.")] = None,
@@ -197,7 +197,7 @@ def _connect() -> str:
 
 
 def _ask(url: str, what: Callable[[PrefectClient], Coroutine[Any, Any, T]]) -> T:
-    """What the server answers. TakeboardError when it does not, or not that."""
+    """What the server answers. UsageError when it does not, or not that."""
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectException
@@ -210,7 +210,7 @@ def _ask(url: str, what: Callable[[PrefectClient], Coroutine[Any, Any, T]]) -> T
         return asyncio.run(ask())
     except (PrefectException, httpx.HTTPError) as error:
         first = str(error).partition("\n")[0] or type(error).__name__
-        raise TakeboardError(
+        raise UsageError(
             f"the Prefect server did not do it ({first})",
             where=url,
             todo="see that it runs: takeboard up",
