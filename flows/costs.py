@@ -125,7 +125,7 @@ def _row(job: ShotJob, take: Take | None) -> Mapping[str, object]:
         "quoted USD": round(job.quote.usd, 3),
         "quoted GPU s": round(job.quote.gpu_seconds, 1),
         "memory MB": round(float(facts.get("peak_memory_mb", 0.0))),
-        # The page cuts long cells off; the report has the whole of it.
+        # The page cuts long cells off; the take's manifest has the whole of it.
         "warnings": "; ".join(facts.get("warnings", ()))[:_MOST_CHARS],
     }
 
