@@ -88,7 +88,8 @@ def _row(job: ShotJob, plan: Plan) -> Iterator[str]:
     yield f"{job.num_frames}{f' (+{more})' if more > 0 else f' ({more})' if more else ''}"
     yield f"{job.request.size[0]}x{job.request.size[1]}"
     why = f": {job.stale_reason}" if job.stale_reason else ""
-    changes = f" ({'; '.join(job.adjustments)})" if job.adjustments else ""
+    said = (f"retake: {job.note}",) if job.note else ()
+    changes = f" ({'; '.join((*said, *job.adjustments))})" if said or job.adjustments else ""
     style = _STATE_STYLES[job.state]
     yield f"[{style}]{job.state}[/]{escape(why + changes)}"
     yield "" if job.state == "cached" else _quote_words(job.quote)
@@ -153,6 +154,7 @@ def _job_dict(job: ShotJob, plan: Plan) -> dict[str, Any]:
         "stale_reason": job.stale_reason,
         "waits_for": job.waits_for,
         "quote": _quote_dict(job.quote),
+        "note": job.note,
         "adjustments": list(job.adjustments),
         "losses": [_loss_dict(loss) for loss in job.losses],
     }

@@ -23,7 +23,7 @@ from prefect.settings import (
     PREFECT_LOGGING_TO_API_ENABLED,
     temporary_settings,
 )
-from prefect.states import Pending
+from prefect.states import Pending, Running
 from typer.testing import CliRunner
 
 from flows.cli import app
@@ -201,6 +201,14 @@ def test_the_command_answers_a_suspended_run(
     assert "no run of it waits" in takeboard("retake", film.path, "sc010/sh0010")
 
 
+def test_what_a_worker_makes_is_wip(server: PrefectServer, here: None, tmp_path: Path) -> None:
+    film = film_of(server, tmp_path, "WIP")
+    making = ["film:WIP", "shot:sc010/sh0010", "take:2"]
+    film.client.create_flow_run(produce, tags=making, state=Running())
+    facts = json.loads(takeboard("status", film.path, "--json"))
+    assert [one["state"] for one in facts["shots"]] == ["wip", "todo"]
+
+
 def test_a_storyboard_edited_meanwhile_is_planned_anew(
     server: PrefectServer, here: None, tmp_path: Path
 ) -> None:
@@ -239,5 +247,6 @@ def test_a_run_that_nobody_answers_fails_and_a_later_yes_still_counts(
     assert "approved: no money" in answer
     assert "the run Tiny does not go on" in answer
     assert film.state().type == StateType.FAILED
+    assert "never resumed" in (film.state().message or "")
     again = film_of(server, tmp_path, "LTE", "budget", only=("sc010/sh0020",))
     assert again.work().type == StateType.COMPLETED

@@ -355,6 +355,7 @@ def test_plan_dict_golden(store: TakeStore) -> None:
                 "stale_reason": "",
                 "waits_for": "",
                 "quote": {"usd": 0.25, "gpu_seconds": 0.0, "cpu_seconds": 0.1},
+                "note": "",
                 "adjustments": [],
                 "losses": [
                     {"field": "audio", "reason": "fake is silent; the sound modules make the sound"}
