@@ -254,7 +254,7 @@ def test_one_thing_is_asked_for(tmp_path: Path) -> None:
 
 @pytest.mark.server
 @pytest.mark.slow
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(240)
 def test_a_schedule_fires_and_every_variant_is_made(
     server: PrefectServer, film: Path, tmp_path: Path, nightly: FilmSchedule
 ) -> None:
@@ -285,7 +285,7 @@ def _completed(server: PrefectServer, count: int) -> list[dict[str, Any]]:
     return found if len(found) >= count else []
 
 
-def _until(look: Callable[[], T], within_s: float = 90.0) -> T:
+def _until(look: Callable[[], T], within_s: float = 120.0) -> T:
     deadline = time.monotonic() + within_s
     while not (found := look()):
         assert time.monotonic() < deadline, "it does not come about"
