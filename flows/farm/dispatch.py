@@ -37,6 +37,8 @@ ADAPTERS_WORTH_S = 120.0
 """Changing adapters takes seconds: not for each take, but for a chain longer by minutes."""
 URGENT_LOADS = 4.0
 """An urgent take is left to its model's crew for so many loading times."""
+WORTH_MOVING = 0.1
+"""A crew is joined from another that will be done so much sooner, even with one less."""
 NORMAL = 2
 
 
@@ -58,6 +60,8 @@ class Waiting:
     left_s: float = 0.0
     """Seconds of its film's takes of this model that were not in the pool yet when it was put
     there."""
+    fresh: bool = False
+    """In the pool for less than two looks: not everybody who has its model has seen it."""
     suspect: bool = False
     """Its process has died before."""
 
@@ -90,10 +94,10 @@ def by_preference(
 
     `waiting` is what it is able to make, `warm` are the setups that it has had, the latest
     first: that one is loaded, the others it has left. `under_way` is what the other workers of
-    the pool are busy with. `free` workers choose at this moment, this one included; `who`, its name,
+    the pool are busy with. `free` workers choose now, this one included; `who`, its name,
     decides which of them it thinks itself to be, so that few reach for the same take.
     """
-    scene = _Scene(waiting, under_way, load_s)
+    scene = _Scene(waiting, under_way, free, load_s)
     turn = crc32(who.encode()) % max(free, 1)
     loaded = model_of(warm[0]) if warm else ""
     own = sorted(scene.takes.pop(loaded, ()), key=lambda one: scene.own_order(one, warm[0]))
@@ -109,12 +113,19 @@ class _Scene:
     """The pool at one moment, by model."""
 
     def __init__(
-        self, waiting: Sequence[Waiting], under_way: Sequence[Waiting], load_s: float
+        self,
+        waiting: Sequence[Waiting],
+        under_way: Sequence[Waiting],
+        free: int,
+        load_s: float,
     ) -> None:
-        self._load_s = load_s
+        self._load_s, self._others_free = load_s, free > 1
         self.crews = Counter(one.model for one in under_way)
+        self._crews_of_setup = Counter(one.setup for one in under_way)
+        self._setup_s: dict[str, float] = {}
         self.takes: dict[str, list[Waiting]] = {}
         for one in waiting:
+            self._setup_s[one.setup] = self._setup_s.get(one.setup, 0.0) + one.seconds
             self.takes.setdefault(one.model, []).append(one)
         # What is left of a film only becomes less: the least that is known is the latest.
         left_s: dict[tuple[str, str], float] = {}
@@ -128,18 +139,24 @@ class _Scene:
             model: self.left_s[model] + sum(one.longest_s for one in takes)
             for model, takes in self.takes.items()
         }
+        for one in under_way:  # half done, by and large
+            if one.model in self.work_s:
+                self.work_s[one.model] += one.longest_s - one.seconds / 2
         self._horizon_s = sum(self.work_s.values()) / (self.crews.total() + 1)
 
     def urgency(self, one: Waiting) -> int:
         """As asked for, but normal for a chain that would otherwise be the last to end."""
         return min(one.urgency, NORMAL) if self._is_critical(one) else one.urgency
 
-    def own_order(self, one: Waiting, loaded: str) -> tuple[int, float, int]:
-        """What is urgent, then what is long; other adapters only for much longer ones."""
-        goes_on = one.longest_s > one.seconds and self._is_critical(one)
-        change = one.setup != loaded and not goes_on
-        worth = one.longest_s - (ADAPTERS_WORTH_S if change else 0.0)
-        return self.urgency(one), -worth, one.place
+    def own_order(self, one: Waiting, loaded: str) -> tuple[float, ...]:
+        """What is urgent; what would be the last to end; what needs no other adapters."""
+        change = one.setup != loaded
+        if self._is_critical(one):
+            single = one.longest_s <= one.seconds
+            worth = one.longest_s - (ADAPTERS_WORTH_S if change and single else 0.0)
+            return self.urgency(one), 0, -worth, one.place
+        wanted = self._setup_s[one.setup] / (self._crews_of_setup[one.setup] + 1)
+        return self.urgency(one), 1, change, -wanted if change else 0, -one.longest_s, one.place
 
     def _is_critical(self, one: Waiting) -> bool:
         """Whether everything else could be done before the end of what goes on from it."""
@@ -150,9 +167,10 @@ class _Scene:
 
         A busy crew becomes free one after the other, evenly spread over a take.
         """
-        ordered = sorted(
-            self.takes[model], key=lambda one: (self.urgency(one), -one.longest_s, one.place)
-        )
+        takes = [one for one in self.takes[model] if not (one.fresh and self._others_free)]
+        if not takes:
+            return []
+        ordered = sorted(takes, key=lambda one: (self.urgency(one), -one.longest_s, one.place))
         crew, mean_s = self.crews[model], sum(one.seconds for one in ordered) / len(ordered)
         if not crew or (self.left_s[model] and self.work_s[model] / crew > after_s + mean_s):
             return ordered
@@ -177,20 +195,22 @@ class _Scene:
 
     def out_of_proportion(self, loaded: str, left: Iterable[str]) -> dict[str, list[Waiting]]:
         """The model that would be done last, when its own crew is done before, even without it."""
-        if not self.crews[loaded]:
+        others = [model for model in self.takes if model not in left and self.crews[model]]
+        last = max(others, key=self._done_s, default="")
+        if (
+            self._others_free
+            or not last
+            or not self.crews[loaded]
+            or self._done_s(last) < 2 * self._load_s
+        ):
             return {}
-        own_s = self.work_s[loaded] / self.crews[loaded]
-
-        def done_s(model: str) -> float:
-            if self.crews[model]:
-                return self.work_s[model] / self.crews[model]
-            return self._load_s + max(one.longest_s for one in self.takes[model])
-
-        others = [model for model in self.takes if model not in left]
-        last = max(others, key=done_s, default="")
-        if not last or done_s(last) < own_s + self._load_s / 2 or done_s(last) < 2 * self._load_s:
+        if self._done_s(last) * (1 - WORTH_MOVING) < self._done_s(loaded):
             return {}
         return {last: self.late(last, self._load_s)}
+
+    def _done_s(self, model: str) -> float:
+        """Seconds until the crew of the model, without the asking worker, has done its work."""
+        return self.work_s[model] / self.crews[model]
 
     def seats(self, far: Mapping[str, Sequence[Waiting]], left: Iterable[str]) -> list[Waiting]:
         """The takes of other models, each as if somebody had gone for every one before it.
