@@ -28,6 +28,7 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.produce import produce
+from media.errors import WaitingError
 from tests.flows.films import board, write_film
 from tests.flows.prefect_server import PrefectServer, running_server
 
@@ -199,6 +200,19 @@ def test_the_command_answers_a_suspended_run(
     assert "the run Tiny goes on" in answer
     assert film.work().type == StateType.COMPLETED
     assert "no run of it waits" in takeboard("retake", film.path, "sc010/sh0010")
+
+
+def test_a_run_of_a_plain_command_ends_and_says_so(
+    server: PrefectServer, here: None, tmp_path: Path
+) -> None:
+    storyboard = storyboard_of("PLN", "budget")
+    storyboard["project"]["title"] = "Plain"
+    path = write_film(tmp_path, storyboard)
+    with pytest.raises(WaitingError, match="waiting for approval of the budget"):
+        takeboard("produce", path, "--quiet")
+    [run] = server.flow_runs("Plain")
+    assert run["state"]["name"] == "Waiting for approval"
+    assert "to approve: takeboard approve" in run["state"]["message"]
 
 
 def test_what_a_worker_makes_is_wip(server: PrefectServer, here: None, tmp_path: Path) -> None:
