@@ -109,6 +109,8 @@ class _Layout:
     width: int = 380
     edge: int = 5
     """Of the frame around a picked take; other tiles leave it empty."""
+    strip: int = 3
+    """Between a take's middle and its moments."""
     gap: int = 18
     text_px: int = 19
 
@@ -134,7 +136,8 @@ class _Layout:
     @property
     def tile(self) -> tuple[int, int]:
         words = round(self.text_px * 3.1)
-        return self.width, self.picture[1] + self.moment[1] + words + 2 * self.edge
+        height = self.picture[1] + self.strip + self.moment[1]
+        return self.width, height + words + 2 * self.edge
 
     @property
     def head(self) -> int:
@@ -156,11 +159,12 @@ def _drawn(tile: Tile, plan: _Layout) -> Image.Image:
     (width, height), (small_width, small_height) = plan.picture, plan.moment
     left = plan.edge + (plan.inner - width) // 2
     image.paste(_frame(tile.picture, last // 2, plan.picture), (left, plan.edge))
+    below = plan.edge + height + plan.strip
     for moment in range(_MOMENTS):
         frame = _frame(tile.picture, last * moment // (_MOMENTS - 1), plan.moment)
         slot = plan.inner * moment // _MOMENTS + (plan.inner // _MOMENTS - small_width) // 2
-        image.paste(frame, (plan.edge + slot, plan.edge + height))
-    _write_words(pen, tile, plan, plan.edge + height + small_height)
+        image.paste(frame, (plan.edge + slot, below))
+    _write_words(pen, tile, plan, below + small_height)
     if tile.picked:
         pen.rectangle((0, 0, plan.tile[0] - 1, plan.tile[1] - 1), outline=AMBER, width=plan.edge)
     return image
