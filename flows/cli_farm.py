@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 __all__ = ["register"]
 
@@ -20,8 +20,6 @@ Roots = Annotated[
         "Default $TAKEBOARD_ROOTS, else the current folder.",
     ),
 ]
-
-_out = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -97,4 +95,6 @@ def worker(
 
 
 def _say(line: str) -> None:
-    _out.print(line, highlight=False, markup=False, soft_wrap=True)
+    # A farm goes on, and ends in order, when the terminal that it was started in has gone.
+    with suppress(OSError):
+        print(line, flush=True)

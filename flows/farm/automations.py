@@ -21,21 +21,20 @@ from flows.farm.names import PREVIEW, PRODUCE, SHOT
 __all__ = ["AUTOMATIONS", "ensure_automations"]
 
 _SILENT_S = 300
-"""Ten signs of life missed in a row."""
-_NOT_BEGUN_S = 300
-"""A worker that has taken a run begins it in seconds, unless its process must start first."""
+"""Ten signs of life missed in a row, or so long from the moment a worker took it to its first."""
 
 _EVENTS = "prefect.flow-run."
+_UNDER_WAY = ("Pending", "Submitting", "InfrastructurePending", "Running", "heartbeat")
 _FLOWS = [deployment.partition("/")[0] for deployment in (PRODUCE, PREVIEW, SHOT)]
+_MESSAGE = f"nothing was heard of it for {_SILENT_S} s: its machine or its worker is gone"
 
-
-def _crashed(name: str, after: set[str], within_s: int, message: str) -> AutomationCore:
-    """Crash a run of ours of which nothing at all is heard for so long `after` these events."""
-    return AutomationCore(
-        name=f"takeboard: {name}",
-        description=message,
+# One for all of that: the server writes to its database for every event that one of them looks at.
+AUTOMATIONS = (
+    AutomationCore(
+        name="takeboard: crash what is silent",
+        description=_MESSAGE,
         trigger=EventTrigger(
-            after={_EVENTS + event for event in after},
+            after={_EVENTS + event for event in _UNDER_WAY},
             # Any other news will do: it goes on, it ended, or it waits for an approval.
             expect={f"{_EVENTS}*"},
             match={"prefect.resource.id": f"{_EVENTS}*"},
@@ -43,26 +42,12 @@ def _crashed(name: str, after: set[str], within_s: int, message: str) -> Automat
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=within_s),
+            within=timedelta(seconds=_SILENT_S),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, name=SILENT, message=message)],
-    )
-
-
-AUTOMATIONS = (
-    _crashed(
-        "crash what is silent",
-        {"Running", "heartbeat"},
-        _SILENT_S,
-        f"nothing was heard of it for {_SILENT_S} s: its machine or its worker is gone",
-    ),
-    _crashed(
-        "crash what never began",
-        {"Pending", "Submitting", "InfrastructurePending"},
-        _NOT_BEGUN_S,
-        f"a worker took it and did not begin within {_NOT_BEGUN_S} s: it is gone",
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, name=SILENT, message=_MESSAGE)],
     ),
 )
+"""What `takeboard up` makes."""
 
 
 async def ensure_automations(client: PrefectClient) -> None:

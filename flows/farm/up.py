@@ -34,6 +34,8 @@ _WORKERS_END_WITHIN_S = 60.0
 """They end their processes, and tell the server which runs are to be taken up again."""
 _SERVER_ENDS_WITHIN_S = 20.0
 _LOOK_EVERY_S = 0.5
+_MOST_ON_SQLITE = 3
+"""Workers that one SQLite database serves without holding them up for seconds."""
 
 _SERVER = "server"
 _TAKEBOARD = (sys.executable, "-c", "from flows.cli import main; main()")
@@ -202,6 +204,8 @@ class _Farm:
         say(f"  workers  {', '.join(workers) or 'none'}")
         say(f"  films    in {', '.join(map(str, options.roots))}")
         say(f"  logs     {self._home.logs}")
+        if not options.database and len(workers) > _MOST_ON_SQLITE:
+            say("  database SQLite; so many workers need PostgreSQL: see --database")
         if not options.listening.is_private:
             file = self._running.password_file
             say(f"  open to  other machines; password in {file or f'the environment, {PASSWORD}'}")
@@ -227,13 +231,16 @@ def _alone(home: Home) -> Iterator[None]:
 
 @contextmanager
 def _stop_signals() -> Iterator[_Stop]:
-    """Ctrl-C or SIGTERM: end in order. A second one: end now."""
+    """Ctrl-C, SIGTERM or a closed terminal: end in order. A second one: end now."""
     stop = _Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
         (stop.now if stop.asked.is_set() else stop.asked).set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        numbers.pop()  # started with nohup
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:

@@ -96,7 +96,7 @@ def test_what_is_silent_is_crashed_and_what_waits_is_not(machine: Machine, tmp_p
     )  # fmt: skip
     assert dict(line.split(": ", 1) for line in shown.stdout.splitlines()) == {
         "silent": f"CRASHED {AUTOMATIONS[0].description}",
-        "never began": f"CRASHED {AUTOMATIONS[1].description}",
+        "never began": f"CRASHED {AUTOMATIONS[0].description}",
         "in the queue": "SCHEDULED ",
         "done": "COMPLETED ",
         "tried again": "SCHEDULED ",
