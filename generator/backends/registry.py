@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from threading import Lock
 from types import MappingProxyType
 
 from generator.backends.base import Backend
@@ -48,20 +49,24 @@ class InstalledBackends(Mapping[str, Backend]):
     def __init__(self, settings: Mapping[str, LocalSettings] = MappingProxyType({})) -> None:
         self._settings = settings
         self._made: dict[str, Backend] = {}
+        self._making = Lock()
 
     def __getitem__(self, id: str) -> Backend:
         if id not in self:
             raise KeyError(id)
-        if id not in self._made:
-            module, name = _classes()[id].split(":")
-            make: Callable[..., Backend] = getattr(import_module(module), name)
-            if id in _SET_UP and id in self._settings:
-                self._made[id] = make(self._settings[id])
-                return self._made[id]
-            if id in _SET_UP:
-                _require_known_models()
-            self._made[id] = make()
-        return self._made[id]
+        with self._making:  # two objects for one id would load its model twice
+            if id not in self._made:
+                self._made[id] = self._make(id)
+            return self._made[id]
+
+    def _make(self, id: str) -> Backend:
+        module, name = _classes()[id].split(":")
+        make: Callable[..., Backend] = getattr(import_module(module), name)
+        if id in _SET_UP and id in self._settings:
+            return make(self._settings[id])
+        if id in _SET_UP:
+            _require_known_models()
+        return make()
 
     def __contains__(self, id: object) -> bool:
         return id in _CLASSES or id in _of_others()
