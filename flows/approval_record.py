@@ -14,7 +14,7 @@ from generator.plan import Plan, ShotJob, total_quote
 from generator.takes import Take
 from media.words import counted
 
-__all__ = ["data_address", "record_budget", "record_takes"]
+__all__ = ["budget_rows", "data_address", "record_budget", "record_takes"]
 
 _SHEET_WIDTH = 1200
 """Pixels; the sheet travels inside the artifact as a data address, which the UI draws."""
@@ -24,7 +24,7 @@ _MOST_PAGES = 4
 
 def record_budget(plan: Plan, recorder: Recorder) -> None:
     """What the missing takes cost, a backend a row, and in all."""
-    recorder.table("budget", list(_budget_rows(plan)), f"Budget of {plan.film.title} to approve")
+    recorder.table("budget", list(budget_rows(plan)), f"Budget of {plan.film.title} to approve")
 
 
 def record_takes(
@@ -60,7 +60,8 @@ def data_address(sheet: Path, width: int = _SHEET_WIDTH) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
 
 
-def _budget_rows(plan: Plan) -> Iterator[Mapping[str, object]]:
+def budget_rows(plan: Plan) -> Iterator[Mapping[str, object]]:
+    """What the missing takes cost: a row for each backend, and one for all."""
     jobs: dict[str, list[ShotJob]] = {}
     for job in plan.missing:
         jobs.setdefault(job.backend, []).append(job)

@@ -19,16 +19,14 @@ from prefect.input import RunInput
 from pydantic import Field, StringConstraints, create_model
 
 from flows.approval import Approval, Waiting, how_to_approve
-from flows.approval_record import data_address
+from flows.approval_record import budget_rows, data_address
 from flows.options import FilmOptions
 from flows.progress import Progress
 from flows.review import Replan, approve_made, by_whom, choose
 from generator.keys import content_digest
 from generator.picks_file import MOST_NOTE_CHARS, MOST_TAKES
-from generator.plan import total_quote
-from generator.review import approve_budget, budget_words
+from generator.review import approve_budget
 from media.errors import BudgetError, TakeboardError, UsageError
-from media.words import counted
 from storyboards.film import film_shots
 
 __all__ = ["SuspendedApproval", "until_answered"]
@@ -225,9 +223,9 @@ def _asked(waiting: Waiting) -> str:
     plan = waiting.plan
     command = f"Or in a terminal: `{_command(waiting)}`"
     if waiting.subject == "budget":
-        quote = budget_words(total_quote(plan.missing))
-        takes = counted(len(plan.missing), "take")
-        return f"**{plan.film.title}**: {takes} for {quote}. {waiting.why}.\n\n{command}"
+        rows = ["| backend | takes | USD | GPU seconds |", "|---|---|---|---|"]
+        rows += [f"| {' | '.join(map(str, row.values()))} |" for row in budget_rows(plan)]
+        return "\n".join([f"**{plan.film.title}**: {waiting.why}.", "", *rows, "", command])
     sheet = f"![takes]({data_address(waiting.sheets[0], _SHEET_WIDTH)})"
     larger = "All takes, larger, are among this run's artifacts."
     return f"**{plan.film.title}**: {waiting.why} to approve. {larger}\n\n{sheet}\n\n{command}"
