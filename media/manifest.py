@@ -75,11 +75,12 @@ def parse_manifest(text: bytes, kind: str, key: str) -> Manifest | str:
             str(name): FileFacts(int(facts["bytes"]), str(facts["sha256"]))
             for name, facts in manifest["files"].items()
         }
-        if any(".." in name.split("/") or name.startswith("/") for name in files):
+        if any({"", ".", ".."}.intersection(name.split("/")) for name in files):
             return "its manifest names files outside its folder"
-        return Manifest(
-            files, dict(manifest["details"]), str(manifest.get("upload", "")), len(text)
-        )
+        upload = str(manifest.get("upload", ""))
+        if upload and not upload.isalnum():
+            return "its manifest names an upload outside its folder"
+        return Manifest(files, dict(manifest["details"]), upload, len(text))
     except (ValueError, KeyError, TypeError, AttributeError):
         return "its manifest is damaged"
 

@@ -10,15 +10,17 @@ from dataclasses import dataclass
 from errno import EDQUOT, ENOSPC, EROFS
 from typing import Literal
 
-__all__ = ["Fault", "fault_of"]
+__all__ = ["Fault", "FaultKind", "fault_of"]
+
+FaultKind = Literal["absent", "taken", "refused", "passing"]
+"""Refused will not mend by itself; passing may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
     """What a failed request means."""
 
-    kind: Literal["absent", "taken", "refused", "passing"]
-    """Refused will not mend by itself; passing may."""
+    kind: FaultKind
     what: str
     todo: str = ""
 
@@ -31,6 +33,7 @@ _KEYS = "check the keys in the environment (for S3: AWS_ACCESS_KEY_ID, AWS_SECRE
 _CODES = {
     "NoSuchKey": Fault("absent", "there is no such object"),
     "NoSuchBucket": Fault("refused", "there is no such bucket", "make the bucket, or mend the URL"),
+    "NoSuchUpload": Fault("passing", "an upload in parts was ended there"),
     "InvalidBucketName": Fault("refused", "that is no name for a bucket", "mend the URL"),
     "PreconditionFailed": Fault("taken", "the name is taken"),
     "InvalidAccessKeyId": Fault("refused", "the access key is not known there", _KEYS),

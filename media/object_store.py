@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from media.errors import CancelledError, StoreError, UsageError
-from media.object_faults import Fault, fault_of
+from media.object_faults import Fault, FaultKind, fault_of
 
 __all__ = ["ObjectStore", "Patience", "StoredObject", "open_objects", "read_patience"]
 
@@ -30,6 +30,8 @@ _log = logging.getLogger("takeboard.store")
 
 _STALL_S = 120.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+_SAME_OUTAGE_S = 60.0
+"""Failures that are further apart are two outages: nobody asked in between."""
 _PART_BYTES = 5 * 2**20
 """The smallest part of an upload that S3 takes: so little is sent again, and so little held."""
 _PARTS_AT_ONCE = 4
@@ -44,6 +46,11 @@ _S3_OPTIONS = {
         "retries": {"mode": "standard", "max_attempts": 1},
     },
 }
+
+
+_NOTHING: Mapping[FaultKind, Any] = {}
+_ABSENT: Mapping[FaultKind, Any] = {"absent": None}
+_TAKEN = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +80,15 @@ class ObjectStore:
         self._files = filesystem
         self._prefix = str(filesystem._strip_protocol(url)).rstrip("/")
         self._is_s3 = "s3" in filesystem.protocol
-        self._away = False
+        self._away_since: float | None = None
+        self._last_failure = 0.0
 
     def read(self, name: str, patience: Patience | None = None) -> bytes | None:
         """The object's bytes, or None when there is none."""
         # Of s3fs: one request instead of a look at the size before it.
         once = {"max_concurrency": 1} if self._is_s3 else {}
         read = partial(self._files._cat_file, self._at(name), **once)
-        data: bytes | None = self._asked(f"read {name}", read, patience)
+        data: bytes | None = self._asked(f"read {name}", read, patience, otherwise=_ABSENT)
         return data
 
     def write(self, name: str, data: bytes, patience: Patience | None = None) -> None:
@@ -94,7 +102,7 @@ class ObjectStore:
         `data` must say who wrote it: the answer to a write that was carried out can get lost.
         """
         create = partial(self._files._pipe_file, self._at(name), data, mode="create")
-        made = self._asked(f"write {name}", create, patience, taken=_TAKEN)
+        made = self._asked(f"write {name}", create, patience, otherwise={"taken": _TAKEN})
         return made is not _TAKEN or self.read(name, patience) == data
 
     def upload(self, path: Path, name: str, patience: Patience | None = None) -> None:
@@ -107,12 +115,13 @@ class ObjectStore:
     def download(self, name: str, path: Path, patience: Patience | None = None) -> bool:
         """Write the object to `path`; False when there is none. Nothing is verified."""
         get = partial(self._files._get_file, self._at(name), str(path))
-        return self._asked(f"download {name}", get, patience, watched=True) is not None
+        got = self._asked(f"download {name}", get, patience, otherwise=_ABSENT, watched=True)
+        return got is not None
 
     def list(self, prefix: str, patience: Patience | None = None) -> tuple[StoredObject, ...]:
         """All objects below the folder `prefix`, by name."""
         find = partial(self._files._find, self._at(prefix), detail=True, withdirs=False)
-        found = self._asked(f"list {prefix}", find, patience) or {}
+        found = self._asked(f"list {prefix}", find, patience, otherwise=_ABSENT) or {}
         below = len(self._prefix) + 1
         return tuple(
             StoredObject(name[below:], int(facts["size"]), _modified(facts))
@@ -122,14 +131,20 @@ class ObjectStore:
 
     def stat(self, name: str, patience: Patience | None = None) -> StoredObject | None:
         """The object's size and time, or None when there is none."""
-        facts = self._asked(f"look at {name}", partial(self._files._info, self._at(name)), patience)
+        facts = self._asked(
+            f"look at {name}",
+            partial(self._files._info, self._at(name)),
+            patience,
+            otherwise=_ABSENT,
+        )
         if facts is None or facts.get("type") == "directory":
             return None
         return StoredObject(name, int(facts["size"]), _modified(facts))
 
     def delete(self, name: str, patience: Patience | None = None) -> None:
         """Remove the object; one that is not there is removed."""
-        self._asked(f"remove {name}", partial(self._files._rm_file, self._at(name)), patience)
+        remove = partial(self._files._rm_file, self._at(name))
+        self._asked(f"remove {name}", remove, patience, otherwise=_ABSENT)
 
     def _at(self, name: str) -> str:
         return f"{self._prefix}/{name}"
@@ -140,10 +155,10 @@ class ObjectStore:
         ask: Callable[..., Coroutine[Any, Any, Any]],
         patience: Patience | None,
         *,
-        taken: Any = None,
+        otherwise: Mapping[FaultKind, Any] = _NOTHING,
         watched: bool = False,
     ) -> Any:
-        """The answer; None when the object is absent; `taken` when its name is not free."""
+        """The answer, or what `otherwise` has for a fault that is an answer too."""
         patience = patience or self.patience
         since, pause_s = time.monotonic(), _FIRST_PAUSE_S
         while True:
@@ -153,13 +168,11 @@ class ObjectStore:
                 raise
             except Exception as error:
                 fault = fault_of(error)
-                if fault.kind == "absent":
-                    return None
-                if fault.kind == "taken" and taken is not None:
-                    return taken
+                if fault.kind in otherwise:
+                    return otherwise[fault.kind]
                 if fault.kind != "passing":
                     raise self._refused(what, fault) from None
-                tried_s = time.monotonic() - since
+                tried_s = time.monotonic() - min(since, self._outage_since())
                 if tried_s + pause_s > patience.seconds:
                     raise self._unreachable(what, fault, tried_s) from None
                 self._say_away(fault, patience)
@@ -205,17 +218,25 @@ class ObjectStore:
             todo="run again when the store answers: finished takes are kept",
         )
 
+    def _outage_since(self) -> float:
+        """When what fails now began to fail: patience is with an outage, not with each request."""
+        now = time.monotonic()
+        if self._away_since is None or now - self._last_failure > _SAME_OUTAGE_S:
+            self._away_since = None
+        self._last_failure = now
+        return now if self._away_since is None else self._away_since
+
     def _say_away(self, fault: Fault, patience: Patience) -> None:
         # One line for an outage, not one for every try of every thread.
-        if not self._away:
-            self._away = True
+        if self._away_since is None:
+            self._away_since = time.monotonic()
             _log.warning(
                 "%s: %s; trying again for up to %g s", self.url, fault.what, patience.seconds
             )
 
     def _say_back(self) -> None:
-        if self._away:
-            self._away = False
+        if self._away_since is not None:
+            self._away_since = None
             _log.warning("%s answers again", self.url)
 
 
@@ -266,9 +287,6 @@ class _Moved:
             self.at = time.monotonic()
 
         return note
-
-
-_TAKEN = object()
 
 
 def _modified(facts: Mapping[str, Any]) -> float:

@@ -30,6 +30,7 @@ from media.store import ContentStore
 from tests.media.object_server import (
     KEY_ID,
     SECRET,
+    Answer,
     Farm,
     Gate,
     ObjectServer,
@@ -580,6 +581,56 @@ def test_a_find_publishes_what_is_pending_when_the_store_is_back(
     assert farm.store("b").find(key_of(1)) is not None
 
 
+def test_an_upload_in_parts_that_the_store_gave_up_begins_anew(farm: Farm, gate: Gate) -> None:
+    refused: list[str] = []
+
+    def give_up(request: str, headers: dict[str, str]) -> Answer | None:
+        if request.startswith("POST") and "uploadId=" in request and not refused:
+            refused.append(request)
+            return s3_error(404, "NoSuchUpload")
+        return None
+
+    def build(folder: Path) -> dict[str, object]:
+        (folder / "big.bin").write_bytes(os.urandom(11 * 2**20))
+        return {}
+
+    gate.before = give_up
+    made = farm.store("a").make(key_of(1), build)
+    assert refused
+    found = farm.store("b").find(key_of(1))
+    assert found is not None
+    assert found.files["big.bin"].read_bytes() == made.files["big.bin"].read_bytes()
+
+
+def test_what_cannot_be_written_is_never_taken_for_written(farm: Farm, gate: Gate) -> None:
+    gate.before = lambda request, headers: (
+        s3_error(404, "NoSuchKey") if request.startswith("PUT") else None
+    )
+    objects = open_objects(farm.url)
+    path = farm.folder / "x"
+    path.write_bytes(b"x")
+    for write in (
+        lambda: objects.upload(path, "x", Patience(0)),
+        lambda: objects.write("x", b"x", Patience(0)),
+        lambda: objects.create("x", b"x", Patience(0)),
+    ):
+        with pytest.raises(StoreError, match="there is no such object"):
+            write()
+
+
+def test_patience_is_with_an_outage_and_not_with_each_request(farm: Farm, gate: Gate) -> None:
+    gate.before = lambda request, headers: s3_error(503, "SlowDown")
+    objects = open_objects(farm.url)
+    with pytest.raises(StoreError, match="SlowDown, tried for"):
+        objects.read("x", Patience(2))
+    begun = time.monotonic()
+    with pytest.raises(StoreError):
+        objects.read("x", Patience(2))
+    assert time.monotonic() - begun < 1
+    gate.before = lambda request, headers: None
+    assert objects.read("x", Patience(2)) is None
+
+
 def test_waiting_for_the_store_can_be_stopped(farm: Farm, gate: Gate) -> None:
     gate.before = lambda request, headers: s3_error(503, "SlowDown")
     begun = time.monotonic()
@@ -771,7 +822,9 @@ def test_nothing_that_machines_add_at_once_is_lost(farm: Farm) -> None:
 # Keys
 
 
-def test_keys_are_nowhere(farm: Farm, gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+def test_keys_are_nowhere(
+    farm: Farm, gate: Gate, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said: list[str] = []
     with caplog.at_level(logging.INFO):
         farm.store("a").make(key_of(1), write_two)
@@ -782,6 +835,10 @@ def test_keys_are_nowhere(farm: Farm, gate: Gate, caplog: pytest.LogCaptureFixtu
             with pytest.raises(StoreError) as caught:
                 objects.read("x", Patience(0))
             said.append(repr(caught.value) + str(caught.value) + repr(caught.value.__cause__))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{KEY_ID}:{SECRET}@127.0.0.1:1")
+        with pytest.raises(StoreError) as caught:
+            open_objects(farm.url).read("x", Patience(0))
+        said.append(repr(caught.value) + str(caught.value) + repr(caught.value.__cause__))
     said.append(caplog.text)
     files = [path for path in farm.folder.rglob("*") if path.is_file()]
     held = [path.read_bytes() for path in files] + list(objects_in(farm.bucket).values())
