@@ -1,7 +1,7 @@
 """The Prefect server that `takeboard up` starts: python -m flows.farm.serve HOST PORT
 
-The same as `prefect server start`, which would ask questions on a terminal; and it ends when `up`
-does, also when that was killed.
+The same as `prefect server start`, which would ask questions on a terminal; but it ends when `up`
+does, also when that was killed, and its writers do not refuse each other on SQLite.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ def main() -> None:
 
     import uvicorn
 
+    from flows.farm.sqlite import begin_immediate
+
+    begin_immediate()
     uvicorn.run(
         "prefect.server.api.server:create_app",
         factory=True,
