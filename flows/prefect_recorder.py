@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 from typing import TypeVar, cast
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 
+from flows.absence import Absence
 from flows.events import FilmEvent, emit
 from flows.live_progress import LiveBoard
 from flows.progress import Progress
@@ -46,8 +46,8 @@ class PrefectRecorder(Recorder):
     """Put before every artifact's key: the server keeps one history a key, over all films."""
     progress: Progress = field(default_factory=Progress)
     """Told when the server does not take a record: that must not cost the film."""
-    lost: Event = field(default_factory=Event)
-    """Set once the server no longer answers."""
+    absence: Absence = field(default_factory=Absence)
+    """Of the server: nothing is recorded as long as it lasts."""
     board: LiveBoard | None = None
     """Where bars move; None: nowhere."""
     pages: dict[str, UUID] = field(default_factory=dict)
@@ -87,21 +87,20 @@ class PrefectRecorder(Recorder):
                 return unsettled(ended[0]) if ended else work()
             return unsettled(state)
 
-        return lambda: work() if self.lost.is_set() else recorded()
+        return lambda: work() if self.absence.goes_on else recorded()
 
     def watch(self, label: str, num_frames: int) -> Watch:
         return self.board.progress(label, num_frames) if self.board is not None else Watch()
 
     def event(self, event: FilmEvent) -> None:
-        if not self.lost.is_set():
-            emit(event)
+        emit(event)  # from a thread of its own, which waits for the server in our stead
 
     def note(self, text: str) -> None:
         get_run_logger().info(text)
 
     @property
     def seen(self) -> bool:
-        return not self.lost.is_set()
+        return not self.absence.goes_on
 
     def table(self, key: str, rows: Sequence[Mapping[str, object]], title: str) -> None:
         table = [dict(row) for row in rows]
@@ -139,7 +138,7 @@ class PrefectRecorder(Recorder):
         )
 
     def _record(self, key: str, create: Callable[[str], object]) -> None:
-        if self.lost.is_set():
+        if self.absence.goes_on:
             return
         key = artifact_key(self.film, key)
         try:
@@ -150,9 +149,8 @@ class PrefectRecorder(Recorder):
             self.progress.note(f"the Prefect server did not take {key!r}: {_first_line(error)}")
 
     def _lose(self, error: Exception) -> None:
-        """Record nothing more: every further try would hold the film up for seconds."""
-        if not self.lost.is_set():
-            self.lost.set()
+        """Record nothing for a while: every further try would hold the film up for seconds."""
+        if self.absence.begin():
             self.progress.note(
                 f"the Prefect server has gone ({_first_line(error)}): the film is made all the "
                 "same, its record there is incomplete"

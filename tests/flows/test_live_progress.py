@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from flows.absence import Absence
 from flows.film_bar import FilmBar
 from flows.live_progress import LiveBoard
 from flows.progress import Progress
@@ -263,3 +264,19 @@ def _settled(server: Server) -> dict[str, dict[str, Any]]:
         heard = len(server.asked)
         time.sleep(0.03)
     return server.bars
+
+
+def test_a_server_that_comes_back_is_recorded_with_again() -> None:
+    there = [False]
+    absence = Absence(lambda: there[0], ask_every_s=0.05)
+    assert not absence.goes_on
+    assert absence.begin()
+    assert not absence.begin()
+    assert absence.goes_on
+    time.sleep(0.06)
+    assert absence.goes_on  # asked, and still away
+    there[0] = True
+    assert absence.goes_on  # not asked again so soon
+    time.sleep(0.06)
+    assert not absence.goes_on
+    assert absence.begin()
