@@ -29,12 +29,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from zlib import crc32
 
-__all__ = ["LOAD_S", "Waiting", "by_preference", "model_of"]
+__all__ = ["LOAD_S", "TAKES_A_WORKER", "Waiting", "by_preference", "model_of"]
 
 LOAD_S = 120.0
 """What loading a model of tens of gigabytes is taken to last: one to three minutes."""
 ADAPTERS_WORTH_S = 120.0
 """Changing adapters takes seconds: not for each take, but for a chain longer by minutes."""
+TAKES_A_WORKER = 2
+"""A film has so many takes in the pool for each worker: one under way, one to go on with."""
 URGENT_LOADS = 4.0
 """An urgent take is left to its model's crew for so many loading times."""
 WORTH_MOVING = 0.1
@@ -127,11 +129,16 @@ class _Scene:
         for one in waiting:
             self._setup_s[one.setup] = self._setup_s.get(one.setup, 0.0) + one.seconds
             self.takes.setdefault(one.model, []).append(one)
-        # What is left of a film only becomes less: the least that is known is the latest.
+        # What is left of a film only becomes less: the least that is known is the latest. And
+        # nothing is left of a film whose window is not full.
+        in_pool = Counter(one.film for one in (*waiting, *under_way))
+        full = 0.75 * TAKES_A_WORKER * (len(under_way) + free)
         left_s: dict[tuple[str, str], float] = {}
         for one in (*waiting, *under_way):
-            of_film = one.model, one.film
-            left_s[of_film] = min(one.left_s, left_s.get(of_film, one.left_s))
+            of_film, seconds = (one.model, one.film), one.left_s
+            if in_pool[one.film] < full:
+                seconds = 0.0
+            left_s[of_film] = min(seconds, left_s.get(of_film, seconds))
         self.left_s = dict.fromkeys((model for model, _ in left_s), 0.0)
         for (model, _), seconds in left_s.items():
             self.left_s[model] += seconds

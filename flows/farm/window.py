@@ -22,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from flows.farm.dispatch import model_of
+from flows.farm.dispatch import TAKES_A_WORKER, model_of
 
 __all__ = ["Planned", "Window", "window_size"]
 
@@ -41,7 +41,7 @@ class Planned:
 
 def window_size(workers: int) -> int:
     """How many of a film's takes are in the pool: one more than is under way, for each worker."""
-    return 2 * max(workers, 1)
+    return TAKES_A_WORKER * max(workers, 1)
 
 
 class Window:
