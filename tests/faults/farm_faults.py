@@ -1,0 +1,111 @@
+"""Faults drawn by chance, done to a film that a real farm is making: one seed, one film."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults.farm_checks import Film, require_kept, watched, write_board
+from tests.faults.farm_run import Farm
+
+__all__ = ["KINDS", "Fault", "Told", "draw", "survive"]
+
+KINDS = ("gpu-0 child", "gpu-0", "cpu-0 child", "cpu-0", "server")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kill, so long after the first take has begun, and how long what was killed stays away."""
+
+    kind: str
+    at_s: float
+    away_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a seed came to."""
+
+    seed: int
+    faults: Sequence[Fault]
+    seconds: float
+    renders: int
+    """How many takes were begun."""
+    met: Sequence[str] = field(default=())
+    """Kinds of the faults that found something to kill."""
+
+
+def draw(seed: int, *, within_s: float, longest_away_s: float, most: int = 3) -> list[Fault]:
+    """One to `most` faults."""
+    chance = random.Random(seed)
+    return [
+        Fault(
+            chance.choice(KINDS),
+            round(chance.uniform(0.0, within_s), 1),
+            round(chance.uniform(0.5, longest_away_s), 1),
+        )
+        for _ in range(chance.randint(1, most))
+    ]
+
+
+def survive(
+    farm: Farm,
+    folder: Path,
+    storyboard: dict[str, object],
+    expected: Film,
+    seed: int,
+    faults: Sequence[Fault],
+    *,
+    within_s: float = 240.0,
+) -> Told:
+    """Have the film made while the faults happen, and require all that must hold."""
+    path = write_board(folder, storyboard)
+    store, out = folder / "store", folder / "out"
+    begun = len(farm.marks("begin"))
+    started = time.monotonic()
+    met: list[str] = []
+    with watched(farm, store) as watch:
+        run = farm.start_film(path, store=str(store), out=str(out))
+        _until_begun(farm, begun)
+        threads = [
+            threading.Thread(target=_strike, args=(farm, fault, met), daemon=True)
+            for fault in faults
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(300)
+        state = farm.over(run, within_s)
+        watch.look()
+    assert state["type"] == "COMPLETED", state
+    seconds = time.monotonic() - started
+    require_kept(farm, watch, out, expected, begun)
+    return Told(seed, faults, seconds, len(farm.marks("begin")) - begun, met)
+
+
+_turns = threading.Lock()
+
+
+def _strike(farm: Farm, fault: Fault, met: list[str]) -> None:
+    time.sleep(fault.at_s)
+    with _turns:  # what is away already is not killed again
+        if not farm.kill(fault.kind):
+            return
+        met.append(fault.kind)
+        if fault.kind.endswith("child"):
+            return
+        time.sleep(fault.away_s)
+        if fault.kind == "server":
+            farm.start_server()
+        else:
+            farm.workers[fault.kind].start()
+
+
+def _until_begun(farm: Farm, begun: int) -> None:
+    deadline = time.monotonic() + 60
+    while len(farm.marks("begin")) == begun and time.monotonic() < deadline:
+        time.sleep(0.05)
