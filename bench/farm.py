@@ -3,8 +3,9 @@
 python -m bench.farm                   50 farms of 1,000 takes, 4 models and 64 machines
 python -m bench.farm --seeds 5
 
-Each farm is drawn: films of three urgencies, some with chains of takes, models that load in 60 to
-180 seconds, takes of 20 to 300, machines that come late, die, or cannot hold one of the models.
+Each farm is drawn: five films, a tenth of their takes begin chains, models that load in 60 to 180
+seconds, takes of 20 to 300 with quotes that are 15 % off, machines that come late or cannot hold
+one of the models. Then the same with three urgencies, films that come later and machines that die.
 The bound is the longer of the longest chain (with its film's beginning and one load) and the
 least makespan `T` in which there is room for the work: `sum a_i(T) >= sum W_k + n_k L_k`, where
 machine `i` is there for `a_i(T)` seconds before `T`, model `k` has `W_k` seconds of takes and
@@ -22,7 +23,14 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from bench.farm_simulation import Played, draw_farm, first_in_first_out, lower_bound_s, play
+from bench.farm_simulation import (
+    Played,
+    draw_farm,
+    first_in_first_out,
+    lower_bound_s,
+    play,
+    without_trouble,
+)
 
 __all__ = ["main"]
 
@@ -46,8 +54,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     seeds = parser.parse_args().seeds
     with ProcessPoolExecutor(2) as pool:
-        seen = list(pool.map(_play, range(seeds)))
-    print(f"{seeds} farms                        median    worst")
+        calm = list(pool.map(_play, range(seeds), [True] * seeds))
+        _print("of one urgency, nobody dies", calm)
+        _print(
+            "three urgencies, one film comes later, machines die",
+            list(pool.map(_play, range(seeds))),
+        )
+
+
+def _print(what: str, seen: Sequence[Seen]) -> None:
+    print(f"{len(seen)} farms: {what}\n{'':36} median    worst")
     _row("makespan / lower bound", [one.ratio for one in seen])
     _row("  first in, first out", [one.peer_ratio for one in seen])
     _row("makespan / the peer's", [one.ratio / one.peer_ratio for one in seen])
@@ -55,11 +71,11 @@ def main() -> None:
     _row("  first in, first out", [one.peer_loads for one in seen])
     _row("loads of a model had before", [one.reloads for one in seen])
     within = sum(one.ratio <= 1.05 for one in seen)
-    print(f"at most 1.05 x the bound: {within} of {seeds}")
+    print(f"at most 1.05 x the bound: {within} of {len(seen)}\n")
 
 
-def _play(seed: int) -> Seen:
-    farm = draw_farm(seed)
+def _play(seed: int, calm: bool = False) -> Seen:
+    farm = without_trouble(draw_farm(seed)) if calm else draw_farm(seed)
     bound_s = lower_bound_s(farm)
     ours, peer = play(farm), play(farm, first_in_first_out, windowed=False)
     return Seen(

@@ -18,7 +18,16 @@ from dataclasses import dataclass, field, replace
 from flows.farm.dispatch import Waiting, by_preference, model_of
 from flows.farm.window import Planned, Window
 
-__all__ = ["Farm", "Film", "Machine", "Played", "draw_farm", "lower_bound_s", "play"]
+__all__ = [
+    "Farm",
+    "Film",
+    "Machine",
+    "Played",
+    "draw_farm",
+    "lower_bound_s",
+    "play",
+    "without_trouble",
+]
 
 ADAPTERS_S = 5.0
 """Changing a model's adapters."""
@@ -340,6 +349,16 @@ def draw_farm(
         machines.append(Machine(f"gpu{number}", begins, ends, cannot))
     load_s = {model: draw.uniform(60, 180) for model in models}
     return Farm(tuple(films), tuple(machines), load_s)
+
+
+def without_trouble(farm: Farm) -> Farm:
+    """The same farm with one urgency, all films there from the beginning, and no machine dying."""
+    films = tuple(replace(one, urgency=2, begins_s=0.0) for one in farm.films)
+    return replace(
+        farm,
+        films=films,
+        machines=tuple(replace(one, ends_s=math.inf) for one in farm.machines),
+    )
 
 
 def _draw_film(

@@ -123,6 +123,7 @@ class _Scene:
     ) -> None:
         self._load_s, self._others_free = load_s, free > 1
         self.crews = Counter(one.model for one in under_way)
+        self._under_way = under_way
         self._crews_of_setup = Counter(one.setup for one in under_way)
         self._setup_s: dict[str, float] = {}
         self.takes: dict[str, list[Waiting]] = {}
@@ -172,7 +173,7 @@ class _Scene:
     def late(self, model: str, after_s: float) -> list[Waiting]:
         """The model's takes that its crew would begin only after so many seconds, in order.
 
-        A busy crew becomes free one after the other, evenly spread over a take.
+        A busy crew becomes free one after the other, evenly spread over what it is busy with.
         """
         takes = [one for one in self.takes[model] if not (one.fresh and self._others_free)]
         if not takes:
@@ -181,7 +182,8 @@ class _Scene:
         crew, mean_s = self.crews[model], sum(one.seconds for one in ordered) / len(ordered)
         if not crew or (self.left_s[model] and self.work_s[model] / crew > after_s + mean_s):
             return ordered
-        free_at = [mean_s * (place + 0.5) / crew for place in range(crew)]
+        busy_s = sorted(one.seconds for one in self._under_way if one.model == model)
+        free_at = [seconds * (place + 0.5) / crew for place, seconds in enumerate(busy_s)]
         late = []
         for one in ordered:
             if free_at[0] > after_s:

@@ -18,6 +18,7 @@ from bench.farm_simulation import (
     first_in_first_out,
     lower_bound_s,
     play,
+    without_trouble,
 )
 from flows.farm.dispatch import Waiting, by_preference, model_of
 from flows.farm.window import Planned, Window, window_size
@@ -213,8 +214,8 @@ def test_the_bound_is_what_a_perfect_schedule_needs() -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_thousand_takes_on_sixty_four_machines(seed: int) -> None:
-    farm = draw_farm(seed)
+    farm = without_trouble(draw_farm(seed))
     played, peer = play(farm), play(farm, first_in_first_out, windowed=False)
-    assert played.makespan_s <= 1.07 * lower_bound_s(farm)
+    assert played.makespan_s <= 1.05 * lower_bound_s(farm)
     assert played.reloads() == 0, "no machine loads a model twice"
     assert played.makespan_s < 0.7 * peer.makespan_s
