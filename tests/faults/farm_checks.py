@@ -143,14 +143,21 @@ def watched(farm: Farm, store: Path) -> Iterator[Watch]:
 
 
 def require_kept(
-    farm: Farm, watch: Watch, out: Path, expected: Film, begun: int, *, workers: int = 1
+    farm: Farm,
+    watch: Watch,
+    out: Path,
+    expected: Film,
+    begun: int,
+    *,
+    workers: int = 1,
+    films: int = 1,
 ) -> None:
     """Everything that holds for a film that is finished; `begun` lines of the log came before."""
     assert Film.at(out) == expected, "the film is another one"
     for key, digest in watch.kept.items():
         assert digest_of(watch.store / "takes" / key[:2] / key) == digest, f"take {key} changed"
     require_once(farm, begun)
-    window = window_size(workers * SLOTS[GPU_POOL])
+    window = films * window_size(workers * SLOTS[GPU_POOL])
     assert watch.most_in_pool <= window, f"{watch.most_in_pool} in a window of {window}"
     require_settled(farm)
 

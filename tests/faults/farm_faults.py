@@ -60,16 +60,20 @@ def survive(
     seed: int,
     faults: Sequence[Fault],
     *,
+    runs: int = 1,
     within_s: float = 240.0,
 ) -> Told:
-    """Have the film made while the faults happen, and require all that must hold."""
+    """Have the film made while the faults happen, and require all that must hold.
+
+    With more `runs` the same film is made by so many at once.
+    """
     path = write_board(folder, storyboard)
     store, out = folder / "store", folder / "out"
     begun = len(farm.marks("begin"))
     started = time.monotonic()
     met: list[str] = []
     with watched(farm, store) as watch:
-        run = farm.start_film(path, store=str(store), out=str(out))
+        asked = [farm.start_film(path, store=str(store), out=str(out)) for _ in range(runs)]
         _until_begun(farm, begun)
         threads = [
             threading.Thread(target=_strike, args=(farm, fault, met), daemon=True)
@@ -79,11 +83,11 @@ def survive(
             thread.start()
         for thread in threads:
             thread.join(300)
-        state = farm.over(run, within_s)
+        states = [farm.over(run, within_s) for run in asked]
         watch.look()
-    assert state["type"] == "COMPLETED", state
+    assert {state["type"] for state in states} == {"COMPLETED"}, states
     seconds = time.monotonic() - started
-    require_kept(farm, watch, out, expected, begun)
+    require_kept(farm, watch, out, expected, begun, films=runs)
     return Told(seed, faults, seconds, len(farm.marks("begin")) - begun, met)
 
 
