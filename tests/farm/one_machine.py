@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import httpx
 
 from tests.flows.prefect_server import free_port
+from tests.prefect_database import place_database
 
 __all__ = [
     "REPOSITORY",
@@ -104,9 +105,18 @@ class Machine:
 
 
 @contextmanager
-def machine_up(home: Path, *words: str, before: str = "", **variables: str) -> Iterator[Machine]:
-    """`takeboard up` once it says that it is; everything has ended when the context has."""
+def machine_up(
+    home: Path, *words: str, before: str = "", first_ever: bool = False, **variables: str
+) -> Iterator[Machine]:
+    """`takeboard up` once it says that it is; everything has ended when the context has.
+
+    `before` is run in its process first. `first_ever`: nothing is there yet, not even a home.
+    """
     port = free_port()
+    if not first_ever:
+        (home / "prefect").mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)
+        place_database(home / "prefect" / "prefect.db")
     printed = home.with_name(f"{home.name}.printed")
     with printed.open("w") as out:
         process = subprocess.Popen(

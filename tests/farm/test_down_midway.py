@@ -11,7 +11,7 @@ import pytest
 from flows.farm.processes import Identity
 from tests.farm.one_machine import REPOSITORY, machine_up, takeboard, until
 
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(420)]
 
 FILM = """
 version: 1
@@ -37,7 +37,7 @@ def test_a_film_that_is_stopped_midway_goes_on_at_the_next_up(tmp_path: Path) ->
         "PYTHONPATH": os.pathsep.join(map(str, (plugin, REPOSITORY))),
         "SKETCH_LOG": str(log),
     }
-    with machine_up(home, SKETCH_STEP_S="30", **variables) as first:
+    with machine_up(home, first_ever=True, SKETCH_STEP_S="30", **variables) as first:
         run = first.start_film("produce", storyboard=str(film))
         until(lambda: _told(log, "begin"), 90.0)
         (gpu_worker,) = (pid for name, pid in first.processes().items() if "gpu0" in name)

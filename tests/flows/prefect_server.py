@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 
 import httpx
 
+from tests.prefect_database import place_database
+
 __all__ = ["PrefectServer", "free_port", "heard", "running_server"]
 
 T = TypeVar("T")
@@ -112,6 +114,7 @@ def running_server(
         },
     }
     home.mkdir(parents=True, exist_ok=True)
+    place_database(home / "prefect.db")
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "prefect", "server", "start",
