@@ -33,17 +33,13 @@ from typing import Any
 
 from media.errors import StoreError, translate_os_errors
 from media.files import TEMP_SUFFIX, file_lock, publish_folder, write_atomic
+from media.litter import LOCK_NAME_CHARS, folder_bytes, litter_in
 from media.manifest import MANIFEST, Manifest, manifest_text, parse_manifest, wrong_file
 from media.shared_copy import SharedCopy, shared_copy
 
 __all__ = ["MANIFEST", "ContentStore", "Damage", "Entry"]
 
 _KEY = re.compile(r"[0-9a-f]{64}")
-
-# Long names are cut in temporary ones (media.files.temp_sibling); locks are cut alike, so that
-# the name of an abandoned temporary folder leads to its lock.
-_LOCK_NAME_CHARS = 60
-_TEMP_FOLDER = re.compile(rf"\.([0-9a-f]{{{_LOCK_NAME_CHARS}}})\..*{re.escape(TEMP_SUFFIX)}")
 
 _TOUCH_EVERY_S = 3600.0
 _FEW = 8
@@ -64,7 +60,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """An entry that did not pass its check, and where it was moved (None: it could not be)."""
+    """An entry that did not pass its check, and where it was moved.
+
+    None: it could not be, or it lay in the object store, which keeps what was put aside.
+    """
 
     key: str
     reason: str
@@ -171,7 +170,7 @@ class ContentStore:
     def size_bytes(self, key: str) -> int:
         """Bytes of the entry, where all machines share it or on this disk; 0 when absent."""
         there = self._shared.there.entry(key) if self._shared else None
-        return there.size_bytes if there else _folder_bytes(self.entry_folder(key))
+        return there.size_bytes if there else folder_bytes(self.entry_folder(key))
 
     def last_used(self, key: str) -> float:
         """When the entry was made or last found, in seconds since 1970; 0 when absent."""
@@ -204,29 +203,21 @@ class ContentStore:
                 self._shared.there.remove(key)
                 self._shared.settle(key)
             with translate_os_errors("remove", self.entry_folder(key)):
-                # Without its manifest it no longer exists, whatever happens next.
-                (self.entry_folder(key) / MANIFEST).unlink(missing_ok=True)
-                shutil.rmtree(self.entry_folder(key), ignore_errors=not self._is_here(key))
+                if self._is_here(key):
+                    # Without its manifest it no longer exists, whatever happens next.
+                    (self.entry_folder(key) / MANIFEST).unlink()
+                    shutil.rmtree(self.entry_folder(key))
             return num_bytes
 
     def litter(self) -> list[Path]:
         """Temporary folders whose makers are gone, half-removed entries, and the quarantine."""
-        found = sorted((self.folder / "quarantine").glob("*"))
-        for temp in sorted(self.folder.glob(f"??/.*{TEMP_SUFFIX}")):
-            match = _TEMP_FOLDER.fullmatch(temp.name)
-            if match and not self._is_locked(match[1]):
-                found.append(temp)
-        for folder in sorted(self.folder.glob("??/*")):
-            whole = (folder / MANIFEST).exists()
-            if _KEY.fullmatch(folder.name) and not whole and not self._is_locked(folder.name):
-                found.append(folder)
-        return found
+        return litter_in(self.folder, self._is_locked)
 
     def sweep(self) -> int:
         """Remove the litter, here and where all machines share, and return its bytes."""
         num_bytes = self._shared.there.sweep() if self._shared else 0
         for path in self.litter():
-            num_bytes += _folder_bytes(path)
+            num_bytes += folder_bytes(path)
             shutil.rmtree(path, ignore_errors=True)
         return num_bytes
 
@@ -237,7 +228,7 @@ class ContentStore:
         return self.folder / key[:2] / key
 
     def _lock(self, key: str) -> Path:
-        return self.folder / "locks" / key[:_LOCK_NAME_CHARS]
+        return self.folder / "locks" / key[:LOCK_NAME_CHARS]
 
     def _is_locked(self, key: str) -> bool:
         try:
@@ -399,16 +390,8 @@ class ContentStore:
     def _sweep(self, key: str) -> None:
         """Remove what earlier makers of `key` left when they died; its lock is held."""
         shelf = self.entry_folder(key).parent
-        for temp in shelf.glob(f".{key[:_LOCK_NAME_CHARS]}.*{TEMP_SUFFIX}"):
+        for temp in shelf.glob(f".{key[:LOCK_NAME_CHARS]}.*{TEMP_SUFFIX}"):
             shutil.rmtree(temp, ignore_errors=True)
         if self.entry_folder(key).exists() and not self._is_here(key):
             # Without a manifest: its removal was cut short.
             shutil.rmtree(self.entry_folder(key), ignore_errors=True)
-
-
-def _folder_bytes(folder: Path) -> int:
-    total = 0
-    for path in folder.rglob("*"):
-        with suppress(OSError):
-            total += path.lstat().st_size if path.is_file() else 0
-    return total
