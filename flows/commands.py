@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["HOW_TO_WATCH", "Choice", "load", "options_for"]
 
 HOW_TO_WATCH = (
-    "Made in this process and not recorded. To watch films in Prefect's UI: prefect server start, "
-    "then export PREFECT_API_URL=http://127.0.0.1:4200/api and run again."
+    "Made in this process and not recorded. To watch films in Prefect's UI: takeboard up, "
+    "then takeboard produce FILM --farm in another terminal."
 )
 
 

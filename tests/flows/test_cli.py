@@ -112,7 +112,7 @@ def test_produce_says_what_it_made(made: tuple[Path, list[dict[str, Any]]]) -> N
         assert Path(file).is_file()
     again = command("produce", path, home=path.parent)
     assert "0 takes rendered, 5 reused" in again.stdout
-    assert "prefect server start" in again.stdout
+    assert "takeboard up" in again.stdout
     assert again.stderr == "", "nothing was done, so nothing is counted"
     silent = command("produce", path, "--quiet", home=path.parent)
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
