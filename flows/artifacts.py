@@ -87,12 +87,15 @@ def _reasons(
 ) -> Mapping[tuple[str, str], list[str]]:
     """Takes by what happened to them and what to do about it."""
     jobs = {job.key: job for job in plan.jobs}
+    place = {key: at for at, key in enumerate(jobs)}
     found: dict[tuple[str, str], list[str]] = {}
-    for key, error in failed.items():
+    for key in sorted(failed, key=lambda key: place.get(key, -1)):
+        error = failed[key]
         said = _lost(plan, jobs[key]) if key in jobs else error.where or key
         found.setdefault((error.what, error.todo), []).append(said)
-    for key, need in left_out.items():
-        if key in jobs:
+    for key in jobs:
+        if key in left_out:
+            need = left_out[key]
             needed = _name(jobs[need]) if need in jobs else need
             why = (f"Left out: needs {needed}", "see there")
             found.setdefault(why, []).append(_lost(plan, jobs[key]))
