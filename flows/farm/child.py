@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 from collections.abc import Mapping
+from contextvars import copy_context
 from inspect import iscoroutine
 from typing import Any, TextIO
 from uuid import UUID
@@ -81,7 +82,10 @@ class Child:
         """Begin or stop a run."""
         if run := message.get("run"):
             self._stops[run] = threading.Event()
-            threading.Thread(target=self._run, args=(run,), name=run, daemon=True).start()
+            context = copy_context()
+            threading.Thread(
+                target=context.run, args=(self._run, run), name=run, daemon=True
+            ).start()
         elif (stop := self._stops.get(message.get("stop", ""))) is not None:
             stop.set()
 
