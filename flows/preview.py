@@ -7,7 +7,8 @@ from pathlib import Path
 from prefect import flow
 
 from flows.commands import Choice
-from flows.produce import FlowEnd, make_in_flow, run_name
+from flows.in_flow import FlowEnd, make_in_flow
+from flows.produce import run_name
 from flows.run_form import (
     NO_VARIABLES,
     Jobs,

@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from threading import Event
-from typing import TypeAlias
-from uuid import UUID
 
 from prefect import flow
-from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
-from prefect.exceptions import TerminationSignal
-from prefect.logging import get_run_logger
-from prefect.runtime import deployment, flow_run
-from prefect.utilities.urls import url_for
+from prefect.runtime import flow_run
 
-from flows.approval import Approval
-from flows.artifacts import film_words
-from flows.commands import Choice, options_for
-from flows.farm.confine import confined_options, confined_store, load_confined
-from flows.farm.missed import missed_end
-from flows.farm.names import URGENCIES, Urgency
-from flows.farm.seat import THIS_SEAT
-from flows.farm.submit import FarmShots
-from flows.farm.suspension import SuspendedApproval, until_answered
-from flows.farm.variants import submit_variants, submitted_words
-from flows.film import make_film
-from flows.film_record import FilmRecord, recorded_film
-from flows.logged_progress import LoggedProgress
-from flows.made import MadeFilm
-from flows.options import FilmOptions, FilmRun
-from flows.planning import plan_film
-from flows.process import THIS_PROCESS
-from flows.progress import Progress
+from flows.commands import Choice
+from flows.in_flow import FlowEnd, film_name, make_in_flow
 from flows.run_form import (
     NO_VARIABLES,
     EveryVariant,
@@ -47,32 +22,20 @@ from flows.run_form import (
     Variables,
     VariantName,
 )
-from flows.settings import read_settings
-from flows.settled import settled
-from generator.plan import Plan
-from media.errors import CancelledError, TakeboardError
-from storyboards.film import Film
 
-__all__ = ["FlowEnd", "make_in_flow", "produce", "run_name"]
-
-
-FlowEnd: TypeAlias = State[MadeFilm] | State[tuple[UUID, ...]] | State[None]
-"""A film, the runs that were started for its variants, or nothing because it came too late."""
+__all__ = ["produce", "run_name"]
 
 
 def run_name() -> str:
     """What the run is called in lists: the film's title, and the variant if there is one."""
     given = flow_run.parameters
-    choice = Choice(
-        Path(given["storyboard"]),
-        given.get("variables") or {},
-        variant=given.get("variant") or None,
+    return film_name(
+        Choice(
+            Path(given["storyboard"]),
+            given.get("variables") or {},
+            variant=given.get("variant") or None,
+        )
     )
-    try:
-        film = _film_of(choice)
-    except TakeboardError:
-        return choice.film.stem  # the flow itself says what is wrong with it
-    return ", ".join(filter(None, (film.title, film.variant)))
 
 
 @flow(name="produce", flow_run_name=run_name, persist_result=False, validate_parameters=True)
@@ -109,85 +72,10 @@ def produce(
             variant=variant or None,
             all_variants=all_variants,
             only=only,
-            urgency=_takes_urgency(urgency),
+            urgency=urgency,
             out=Path(out) if out else None,
             clean=not slates,
             jobs=jobs or None,
         ),
         store,
     )
-
-
-def make_in_flow(choice: Choice, store: str) -> FlowEnd:
-    """The film that `choice` names, recorded in the flow run that is under way.
-
-    A run that a schedule made and that comes too late ends at once, and one that was asked for
-    every variant only starts a run for each.
-    """
-    if missed := missed_end():
-        return missed
-    if choice.all_variants:
-        return settled(lambda: submit_variants(choice), submitted_words)
-    process, seat = THIS_PROCESS.get(), THIS_SEAT.get()
-    progress = LoggedProgress(process.progress if process else Progress(), get_run_logger())
-    stop = process.stop if process else seat.stop if seat else Event()
-    if process:
-        process.begun(str(flow_run.id))
-        process.progress.note(f"watch this run: {url_for('flow-run', flow_run.id)}")
-
-    def make() -> MadeFilm:
-        film = _film_of(choice)
-        chosen = replace(choice, store=confined_store(store)) if store else choice
-        options = (
-            options_for(chosen, read_settings(), film)
-            if process
-            else confined_options(chosen, film)
-        )
-        with recorded_film(film, progress, stop if process else None) as record:
-            elsewhere = _farm(choice, record, stop) if seat else None
-            approval = _approval(film, options, progress, elsewhere)
-            run = FilmRun(record.progress, record.recorder, stop, elsewhere, approval)
-            try:
-                return until_answered(lambda: make_film(film, options, run))
-            except TerminationSignal:
-                if process is None:
-                    raise  # a worker asked for it, and Prefect knows whether to cancel or to retry
-                raise CancelledError(
-                    "cancelled", todo="run again to go on where this stopped"
-                ) from None
-
-    end = settled(make, film_words)
-    if process:
-        process.end = end
-    return end
-
-
-def _takes_urgency(asked: Urgency) -> Urgency:
-    """What was asked for, or else the queue in which the film itself has waited."""
-    context = FlowRunContext.get()
-    queue = context.flow_run.work_queue_name if context and context.flow_run else None
-    return next((one for one in URGENCIES if one == queue and asked == "normal"), asked)
-
-
-def _farm(choice: Choice, record: FilmRecord, stop: Event) -> FarmShots:
-    return FarmShots(UUID(str(flow_run.id)), choice.urgency, record.progress, stop)
-
-
-def _approval(
-    film: Film, options: FilmOptions, progress: Progress, elsewhere: FarmShots | None
-) -> Approval:
-    """Suspended where somebody can run the flow again; elsewhere the run ends."""
-    if THIS_PROCESS.get() or not deployment.id:
-        return Approval()
-    whole = replace(options, only=(), preview=False)
-    days = read_settings().approval_days
-
-    def replan() -> Plan:
-        return plan_film(film, whole, elsewhere.readiness() if elsewhere else None)
-
-    return SuspendedApproval(replan, progress, days)
-
-
-def _film_of(choice: Choice) -> Film:
-    process = THIS_PROCESS.get()
-    return process.film if process else load_confined(choice)
