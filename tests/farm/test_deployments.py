@@ -15,7 +15,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.utilities.callables import parameter_schema
 
-import flows.produce as produce_module
+from flows import in_flow
 from flows.farm import deployments
 from flows.farm.confine import confined_storyboard
 from flows.farm.deployments import DEPLOYMENTS, POOLS, ensure_deployments, ensure_pool
@@ -88,8 +88,8 @@ def test_takes_wait_where_it_was_asked_or_else_where_the_film_did(
     asked: Urgency, queue: str | None, takes: Urgency, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = SimpleNamespace(flow_run=SimpleNamespace(work_queue_name=queue))
-    monkeypatch.setattr(produce_module, "FlowRunContext", SimpleNamespace(get=lambda: run))
-    assert produce_module._takes_urgency(asked) == takes
+    monkeypatch.setattr(in_flow, "FlowRunContext", SimpleNamespace(get=lambda: run))
+    assert in_flow._urgency(asked) == takes
 
 
 def test_a_relative_storyboard_is_looked_for_in_the_roots(
