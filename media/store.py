@@ -178,7 +178,12 @@ class ContentStore:
         return max(self._last_used_here(key), there.last_used if there else 0.0)
 
     def touch(self, key: str) -> None:
-        """Note that the entry is of use now; a store that cannot be written stays as it is."""
+        """Note that the entry is of use now, unless that was noted within the hour.
+
+        A store that cannot be written stays as it is.
+        """
+        if time.time() - self._last_used_here(key) <= _TOUCH_EVERY_S:
+            return
         folder = self.entry_folder(key)
         with suppress(OSError):
             os.utime(folder / MANIFEST)
@@ -362,8 +367,7 @@ class ContentStore:
             if wrong := wrong_file(folder / name, facts, verify=verify):
                 return f"{name} {wrong}"
             files[name] = folder / name
-        if time.time() - self._last_used_here(key) > _TOUCH_EVERY_S:
-            self.touch(key)
+        self.touch(key)
         size_bytes = listed.num_bytes + sum(facts.num_bytes for facts in listed.files.values())
         return Entry(key, folder, files, listed.details, size_bytes)
 
