@@ -39,6 +39,8 @@ TAKES_A_WORKER = 2
 """A film has so many takes in the pool for each worker: one under way, one to go on with."""
 URGENT_LOADS = 4.0
 """An urgent take is left to its model's crew for so many loading times."""
+CHAIN_SLACK = 1.5
+"""A chain lasts longer than its takes: each waits until one of its crew is free."""
 WORTH_MOVING = 0.1
 """A crew is joined from another that will be done so much sooner, even with one less."""
 NORMAL = 2
@@ -168,7 +170,8 @@ class _Scene:
 
     def _is_critical(self, one: Waiting) -> bool:
         """Whether everything else could be done before the end of what goes on from it."""
-        return one.longest_s + self._load_s >= self._horizon_s
+        links = CHAIN_SLACK if one.longest_s > one.seconds else 1.0
+        return one.longest_s * links + self._load_s >= self._horizon_s
 
     def late(self, model: str, after_s: float) -> list[Waiting]:
         """The model's takes that its crew would begin only after so many seconds, in order.
