@@ -43,7 +43,7 @@ _S3_OPTIONS = {
     "config_kwargs": {
         "connect_timeout": 5,
         "read_timeout": 30,
-        "retries": {"mode": "standard", "max_attempts": 1},
+        "retries": {"mode": "standard", "total_max_attempts": 1},
     },
 }
 
@@ -168,15 +168,16 @@ class ObjectStore:
                 raise
             except Exception as error:
                 fault = fault_of(error)
-                if fault.kind in otherwise:
-                    return otherwise[fault.kind]
                 if fault.kind != "passing":
+                    self._say_back()
+                    if fault.kind in otherwise:
+                        return otherwise[fault.kind]
                     raise self._refused(what, fault) from None
                 tried_s = time.monotonic() - min(since, self._outage_since())
-                if tried_s + pause_s > patience.seconds:
+                if tried_s >= patience.seconds:
                     raise self._unreachable(what, fault, tried_s) from None
                 self._say_away(fault, patience)
-                _wait(pause_s, patience, self.url)
+                _wait(min(pause_s, patience.seconds - tried_s), patience, self.url)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             else:
                 self._say_back()

@@ -618,17 +618,27 @@ def test_what_cannot_be_written_is_never_taken_for_written(farm: Farm, gate: Gat
             write()
 
 
-def test_patience_is_with_an_outage_and_not_with_each_request(farm: Farm, gate: Gate) -> None:
-    gate.before = lambda request, headers: s3_error(503, "SlowDown")
+def test_patience_is_with_an_outage_and_not_with_each_request(
+    farm: Farm, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media.object_store, "_FIRST_PAUSE_S", 0.02)
     objects = open_objects(farm.url)
+    assert objects.read("x") is None  # connecting takes its time on a busy machine
+    gate.requests.clear()
+    gate.before = lambda request, headers: s3_error(503, "SlowDown")
     with pytest.raises(StoreError, match="SlowDown, tried for"):
-        objects.read("x", Patience(2))
-    begun = time.monotonic()
+        objects.read("x", Patience(1))
+    tries = len(gate.requests)
+    assert tries > 1
     with pytest.raises(StoreError):
-        objects.read("x", Patience(2))
-    assert time.monotonic() - begun < 1
+        objects.read("x", Patience(1))
+    assert len(gate.requests) == tries + 1
     gate.before = lambda request, headers: None
-    assert objects.read("x", Patience(2)) is None
+    assert objects.read("x", Patience(1)) is None
+    gate.before = lambda request, headers: s3_error(503, "SlowDown")
+    with pytest.raises(StoreError):
+        objects.read("x", Patience(1))
+    assert len(gate.requests) > tries + 3  # another outage
 
 
 def test_waiting_for_the_store_can_be_stopped(farm: Farm, gate: Gate) -> None:
