@@ -100,6 +100,7 @@ def _made_on_worker(choice: Choice, store: str) -> MadeFilm:
         shots = None
         if seat:
             shots = FarmShots(UUID(str(flow_run.id)), choice.urgency, record.progress, stop)
+            shots.take_up()
         approval = _approval(film, options, record.progress, shots)
         run = FilmRun(record.progress, record.recorder, stop, shots, approval)
         return until_answered(lambda: make_film(film, options, run))

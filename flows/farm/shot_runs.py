@@ -10,13 +10,22 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from prefect import Task
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import State
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterParentTaskRunId,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
+from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling
+from prefect.states import Cancelling, Crashed
 
 from flows.farm.answers import Answers
 from flows.farm.asking import AWAY
@@ -27,6 +36,9 @@ from media.errors import UsageError
 from storyboards.film import Film
 
 __all__ = ["Asked", "ShotRuns"]
+
+_MOST = 200
+"""In one answer: the server's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,35 @@ class ShotRuns:
                 self._answers.soon(
                     lambda: self._client.set_task_run_state(asked.place, state, force=True)
                 )
+
+    def close_left(self) -> None:
+        """Say of what an earlier process of this film was doing that it was left.
+
+        Takes have runs of their own, which go on; and those of another film are found in the
+        store, by a plan that asks for no run any more.
+        """
+        if self._answers.of(lambda: self._client.read_flow_run(self._flow_run)).run_count > 1:
+            for place in self._answers.of(self._left):
+                state: State[None] = Crashed(message="the film's process was lost")
+                self._answers.of(partial(self._client.set_task_run_state, place, state, force=True))
+
+    def _left(self) -> list[UUID]:
+        """Task runs of the film that nothing will end."""
+        open_states = (StateType.PENDING, StateType.RUNNING)
+        tasks = self._client.read_task_runs(
+            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self._flow_run])),
+            task_run_filter=TaskRunFilter(
+                state=TaskRunFilterState(type=TaskRunFilterStateType(any_=list(open_states)))
+            ),
+            limit=_MOST,
+        )
+        places = [task.id for task in tasks]
+        parents = FlowRunFilterParentTaskRunId(any_=places)
+        runs = self._client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(parent_task_run_id=parents), limit=_MOST
+        )
+        followed = {run.parent_task_run_id for run in runs}
+        return [place for place in places if place not in followed]
 
     def _ask(self, job: ShotJob, film: Film, store: str, attempt: int, more: list[str]) -> Asked:
         name = f"{film.code} {job.shot_id} take {job.take}"

@@ -64,6 +64,10 @@ class FarmShots:
         self._ready: Sequence[str] = ()
         """Takes that could be in the pool as well."""
 
+    def take_up(self) -> None:
+        """Clear away what an earlier process of the same film, if any, has left on the server."""
+        self._runs.close_left()
+
     def readiness(self) -> FarmReadiness:
         """What the workers that are online can make.
 

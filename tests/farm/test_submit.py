@@ -58,6 +58,8 @@ class Server:
     away: bool = False
     refuses: int = 0
     known: bool = True
+    begun: int = 1
+    """How often the film's own run has begun."""
 
     def _be_there(self) -> None:
         if self.away:
@@ -89,8 +91,18 @@ class Server:
             return replace(self.runs[key], state=Scheduled())
         return self.runs[key]
 
+    def read_flow_run(self, run: UUID) -> Any:
+        self._be_there()
+        return SimpleNamespace(run_count=self.begun)
+
+    def read_task_runs(self, **asked: Any) -> list[Any]:
+        return [SimpleNamespace(id=place) for place in self.places.values()]
+
     def read_flow_runs(self, flow_run_filter: Any, limit: int) -> list[Run]:
         self._be_there()
+        if flow_run_filter.parent_task_run_id:
+            parents = flow_run_filter.parent_task_run_id.any_
+            return [run for run in self.runs.values() if run.parent_task_run_id in parents]
         asked = set(flow_run_filter.id.any_)
         return [run for run in self.runs.values() if run.id in asked]
 
@@ -432,6 +444,21 @@ def test_the_deployment_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for job in jobs:
         shots.rendering(job, film, store)()
     assert (server.deployments_read, len(server.runs)) == (1, 2)
+
+
+def test_what_a_killed_film_left_in_its_list_is_closed_but_not_its_runs(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submit, "get_client", lambda **_: desk.server)
+    ours, theirs = uuid4(), uuid4()
+    desk.server.places = {"ours": ours, "another film's": theirs}
+    desk.server.runs = {"ours": Run(Running(), ours, {}, [])}
+    shots = FarmShots(desk.film_run, "normal", desk.notes, desk.stop)
+    shots.take_up()
+    assert not desk.server.closed, "a film that begins has left nothing"
+    desk.server.begun = 2
+    shots.take_up()
+    assert list(desk.server.closed) == [theirs]
 
 
 def _until(look: Callable[[], bool]) -> None:
