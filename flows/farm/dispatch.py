@@ -27,6 +27,7 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from zlib import crc32
 
 __all__ = ["LOAD_S", "TAKES_A_WORKER", "Waiting", "by_preference", "model_of"]
@@ -252,6 +253,6 @@ class _Scene:
 
 def _turned(takes: Sequence[Waiting], turn: int) -> list[Waiting]:
     """From the one whose turn it is, within the most urgent of them."""
-    urgent = [one for one in takes if one.urgency == takes[0].urgency]
+    urgent = list(takewhile(lambda one: one.urgency == takes[0].urgency, takes))
     start = turn % max(len(urgent), 1)
     return [*urgent[start:], *urgent[:start], *takes[len(urgent) :]]

@@ -80,6 +80,13 @@ def test_a_fresh_take_is_left_for_two_looks_to_those_who_may_have_its_model() ->
     assert by_preference(fresh, ["wan"], [], free=2) == fresh
 
 
+def test_nothing_is_offered_twice_when_a_critical_take_goes_before_its_urgency() -> None:
+    waiting = [take("a", urgency=3, seconds=300), take("b"), take("c", urgency=3)]
+    others = [take(f"x{n}", "ltx2") for n in range(4)]
+    for who in ("gpu1", "gpu2", "gpu3"):
+        assert sorted(ids(by_preference(waiting, [], others, who=who, free=3))) == ["a", "b", "c"]
+
+
 waitings = st.builds(
     Waiting,
     id=st.uuids().map(str),
