@@ -78,20 +78,34 @@ def worker(
     """Work for a farm in the foreground: takes on a GPU, or films on the CPU."""
     import asyncio
 
+    from flows.farm.crew import SERVES, gpus_of_crew, tend_crew
     from flows.farm.environment import WITH_UP, connect_to_farm
     from flows.farm.follow import end_with_parent
+    from flows.farm.names import CPU_POOL
     from flows.farm.roots import chosen_roots
 
-    if os.environ.pop(WITH_UP, ""):
+    tended = bool(os.environ.pop(WITH_UP, ""))
+    if tended:
         end_with_parent(after_s=0.0, within_s=60.0)
     os.environ["TAKEBOARD_ROOTS"] = os.pathsep.join(map(str, chosen_roots(root)))
     if store:
         os.environ["TAKEBOARD_STORE"] = store
-    connect_to_farm()
+    url = connect_to_farm()
+    if not (tended or name) and (crew := gpus_of_crew(pool)):
+        tend_crew(crew, _say)
+        return
 
+    from flows.farm.furnish import furnish
     from flows.farm.run_worker import run_worker, worker_name
 
-    asyncio.run(run_worker(pool, name or worker_name(pool)))
+    if pool == CPU_POOL and not tended:
+        furnish(url)
+    chosen = name or worker_name(pool)
+
+    def told() -> None:
+        _say(f"{chosen} {SERVES} {pool} of {url}; Ctrl-C ends it")
+
+    asyncio.run(run_worker(pool, chosen, on_start=told))
 
 
 def _say(line: str) -> None:

@@ -1,6 +1,7 @@
 """Pools, queues, deployments and automations for the server: python -m flows.farm.furnish
 
-A process of its own, so that `up` itself stays small and need not load Prefect.
+A process of its own for `up`, which itself stays small and need not load Prefect. A worker for
+films does the same as it starts, so a server that was started otherwise needs nothing more.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from flows.farm.follow import end_with_parent
 from flows.farm.server import wait_until_ready
 from media.errors import TakeboardError
 
-__all__ = ["main"]
+__all__ = ["furnish", "main"]
 
 
-def main() -> int:
-    """Exit code. What is wrong stands in one line on standard error."""
-    end_with_parent(after_s=0.0, within_s=2.0)
-    # Loaded while the server that was started with us is still getting ready.
+def furnish(url: str) -> None:
+    """Put on the server at `url`, which Prefect is set up to use, what of ours is missing there.
+
+    TakeboardError when it does not answer in time or does not take it.
+    """
+    # Loaded while a server that was started with us is still getting ready.
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectException
@@ -27,16 +30,28 @@ def main() -> int:
     from flows.farm.automations import ensure_automations
     from flows.farm.deployments import ensure_deployments
 
-    async def furnish() -> None:
+    async def put() -> None:
         async with get_client() as client:
             await ensure_deployments(client)
             await ensure_automations(client)
 
+    wait_until_ready(url)
     try:
-        wait_until_ready(os.environ["PREFECT_API_URL"])
-        asyncio.run(furnish())
-    except (TakeboardError, PrefectException, httpx.HTTPError) as error:
-        print(f"{error or type(error).__name__}".partition("\n")[0], file=sys.stderr)
+        asyncio.run(put())
+    except (PrefectException, httpx.HTTPError) as error:
+        what = f"{error or type(error).__name__}".partition("\n")[0]
+        raise TakeboardError(
+            f"the server did not take the deployments: {what}", where=url
+        ) from error
+
+
+def main() -> int:
+    """Exit code. What is wrong stands in one line on standard error."""
+    end_with_parent(after_s=0.0, within_s=2.0)
+    try:
+        furnish(os.environ["PREFECT_API_URL"])
+    except TakeboardError as error:
+        print(error.what, file=sys.stderr)
         return 1
     return 0
 

@@ -70,11 +70,13 @@ class Tended:
     _begun: float = 0.0
     _deaths: int = 0
     _due: float = field(default=0.0)
+    _said_from: int = 0
 
     def start(self, lifeline: int) -> Identity:
         """Start it; `lifeline` is the end of a pipe that is ours for as long as we live."""
         self.bound_log()
         with self.log.open("ab") as log:
+            self._said_from = log.tell()
             self.process = subprocess.Popen(
                 self.command, env=dict(self.environ),
                 stdin=lifeline, stdout=log, stderr=log, start_new_session=True,
@@ -82,6 +84,16 @@ class Tended:
         self._begun = time.monotonic()
         # A process that is not waited for keeps its number, so there is one to be found.
         return Identity.of(self.process.pid) or Identity(pid=self.process.pid, started="")
+
+    def runs(self) -> bool:
+        """Whether it is there."""
+        return self.process is not None and self.process.poll() is None
+
+    def said(self) -> str:
+        """What it has written into its log since it was started."""
+        with self.log.open("rb") as log:
+            log.seek(self._said_from)
+            return log.read(_LOG_BYTES).decode("utf-8", "replace")
 
     def death(self) -> str:
         """How it has just died, and when it starts again; empty: it did not."""
@@ -117,7 +129,7 @@ class Tended:
 def end_all(
     processes: Sequence[Identity], *, within_s: float, hurry: Callable[[], bool] = lambda: False
 ) -> list[Identity]:
-    """Those that had to be killed, after all were asked to end and waited for unless in a `hurry`."""
+    """Those that had to be killed: all are asked to end, and are waited for unless in a `hurry`."""
     for process in processes:
         process.send(signal.SIGTERM)
     deadline = time.monotonic() + within_s

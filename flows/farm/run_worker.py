@@ -33,7 +33,8 @@ async def run_worker(
     """Serve `pool` until SIGINT or SIGTERM; what is under way then is handed back to the pool.
 
     A GPU's worker tells the server what its machine can make, and takes nothing else; `can` tells
-    it instead for a setup. UsageError when a worker of that name runs on this machine already.
+    it instead for a setup. `on_start` is called once the server knows of the worker. UsageError
+    when a worker of that name runs on this machine already.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -50,9 +51,14 @@ async def run_worker(
                 group.start_soon(telling.keep_told)
             await worker.work()
 
+        async def tell_start() -> None:
+            while not worker.is_setup:
+                await anyio.sleep(0.05)
+            on_start()
+
         async with anyio.create_task_group() as group:
             group.start_soon(work)
-            on_start()
+            group.start_soon(tell_start)
             await stop.wait()
             await worker.leave()
             group.cancel_scope.cancel()

@@ -9,27 +9,28 @@ killed. The next `up` clears away whatever of that did not work.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event
-from types import FrameType
 
+from flows.farm.crew import SERVES, TAKEBOARD
 from flows.farm.environment import DATABASE, PASSWORD, server_environment, worker_environment
 from flows.farm.gpus import find_gpus
 from flows.farm.home import Home, Running, open_home
 from flows.farm.names import CPU_POOL, GPU_POOL
 from flows.farm.processes import Identity, Tended, end_all
 from flows.farm.server import Listening, require_database, wait_until_ready
+from flows.farm.stopping import Stop, stop_signals
 from media.errors import CancelledError, StoreError, TakeboardError, UsageError
 from media.files import file_lock
 
 __all__ = ["UpOptions", "up"]
 
+_WORKERS_SERVE_WITHIN_S = 60.0
 _WORKERS_END_WITHIN_S = 60.0
 """They end their processes, and tell the server which runs are to be taken up again."""
 _SERVER_ENDS_WITHIN_S = 20.0
@@ -38,7 +39,6 @@ _MOST_ON_SQLITE = 3
 """Workers that one SQLite database serves without holding them up for seconds."""
 
 _SERVER = "server"
-_TAKEBOARD = (sys.executable, "-c", "from flows.cli import main; main()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def up(
     not start. Whatever happens, nothing that was started is left.
     """
     home = open_home(environ)
-    with _alone(home), _stop_signals() as stop:
+    with _alone(home), stop_signals() as stop:
         _clear_away(home, say)
         options.listening.require_free()
         if database := options.database or environ.get(DATABASE, ""):
@@ -79,19 +79,11 @@ def up(
             farm.end()
 
 
-@dataclass(slots=True)
-class _Stop:
-    """How the person wants it to end: in order, or now."""
-
-    asked: Event = field(default_factory=Event)
-    now: Event = field(default_factory=Event)
-
-
 class _Farm:
     """The processes of this `up`."""
 
     def __init__(
-        self, home: Home, options: UpOptions, say: Callable[[str], None], stop: _Stop
+        self, home: Home, options: UpOptions, say: Callable[[str], None], stop: Stop
     ) -> None:
         self._home, self._say, self._stop = home, say, stop
         self._url = options.listening.url
@@ -123,8 +115,9 @@ class _Farm:
         self._begin(_SERVER, (sys.executable, "-m", "flows.farm.serve", *where), for_server)
         self._furnish(for_workers)
         for name, pool, more in _workers(options, environ):
-            command = (*_TAKEBOARD, "worker", "--pool", pool, "--name", name)
+            command = (*TAKEBOARD, "worker", "--pool", pool, "--name", name)
             self._begin(name, command, {**for_workers, **more})
+        self._wait_for_workers()
         self._tell(options)
 
     def tend(self) -> None:
@@ -170,10 +163,16 @@ class _Farm:
         self._tended.remove(furnish)
         self._note({n: one for n, one in self._running.processes.items() if n != furnish.name})
         if process.returncode:
-            raise TakeboardError(
-                f"the server did not take the deployments: {_last_line(furnish.log)}",
-                where=self._url,
-            )
+            raise TakeboardError(_last_line(furnish.log), where=self._url)
+
+    def _wait_for_workers(self) -> None:
+        """Until the server knows of each: a film that is planned sooner finds no GPU."""
+        deadline = time.monotonic() + _WORKERS_SERVE_WITHIN_S
+        waiting = [one for one in self._tended if one.name != _SERVER]
+        while waiting and time.monotonic() < deadline:
+            if self._stop.asked.wait(_LOOK_EVERY_S / 2):
+                raise CancelledError("cancelled")
+            waiting = [one for one in waiting if one.runs() and SERVES not in one.said()]
 
     def _server_died(self) -> str:
         """How, and where that is written; CancelledError when we are told to stop meanwhile."""
@@ -227,25 +226,6 @@ def _alone(home: Home) -> Iterator[None]:
                 todo="end it with `takeboard down`, or run another with its own TAKEBOARD_HOME",
             ) from error
         yield
-
-
-@contextmanager
-def _stop_signals() -> Iterator[_Stop]:
-    """Ctrl-C, SIGTERM or a closed terminal: end in order. A second one: end now."""
-    stop = _Stop()
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        (stop.now if stop.asked.is_set() else stop.asked).set()
-
-    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
-    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
-        numbers.pop()  # started with nohup
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _clear_away(home: Home, say: Callable[[str], None]) -> None:
