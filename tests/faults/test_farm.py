@@ -96,9 +96,9 @@ def test_a_film_that_is_cancelled_stops_at_the_next_step(farm: Farm, expected: F
 def test_the_store_goes_away_for_a_while(farm: Farm, expected: Film) -> None:
     path = write_board(farm.folder / "away", FILM)
     store, gone = path.parent / "store", path.parent / "unmounted"
-    begun = len(farm.marks("begin"))
+    ended = len(farm.marks("end"))
     run = _started(farm, path)
-    until(lambda: len(farm.marks("end")) > 1 + begun or None, 90)
+    until(lambda: len(farm.marks("end")) > 1 + ended or None, 90)
     kept = {one.parent.name for one in store.glob("takes/??/*/manifest.json")}
     store.rename(gone)
     time.sleep(6)
