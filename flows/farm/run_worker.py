@@ -12,9 +12,11 @@ from contextlib import ExitStack
 import anyio
 from prefect.settings import PREFECT_API_URL
 
+from flows.farm.left_over import keep_published
 from flows.farm.names import GPU_POOL, SLOTS
 from flows.farm.readiness import Telling
 from flows.farm.worker import WarmWorker
+from flows.settings import read_settings
 from generator.local.device_lock import runtime_folder
 from media.errors import StoreError, UsageError
 from media.files import file_lock
@@ -49,6 +51,8 @@ async def run_worker(
             if telling is not None:
                 await telling.tell()  # before films find the worker in the pool's list
                 group.start_soon(telling.keep_told)
+            if (store := read_settings().store) is not None:
+                group.start_soon(keep_published, store)
             await worker.work()
 
         async def tell_start() -> None:

@@ -22,10 +22,11 @@ from pathlib import Path
 from textwrap import dedent
 from threading import Thread
 
+import media.shared_store
 from media.shared_store import local_root
 from media.store import ContentStore
 
-__all__ = ["Farm", "Gate", "ObjectServer", "gate_before", "object_server"]
+__all__ = ["Farm", "Gate", "ObjectServer", "forget_connections", "gate_before", "object_server"]
 
 SECRET = "canary-secret-AbCdEfGh123456"
 KEY_ID = "CANARYKEYID0001"
@@ -166,6 +167,12 @@ class Gate:
 
     def count(self, method: str, part: str = "") -> int:
         return sum(one.startswith(method) and part in one for one in self.requests)
+
+
+def forget_connections() -> None:
+    """As in a new process, which reads its environment anew."""
+    media.shared_store._opened.cache_clear()
+    media.shared_store._opened_kind.cache_clear()
 
 
 @contextmanager

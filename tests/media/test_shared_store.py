@@ -34,6 +34,7 @@ from tests.media.object_server import (
     Farm,
     Gate,
     ObjectServer,
+    forget_connections,
     gate_before,
     objects_in,
     s3_error,
@@ -63,12 +64,6 @@ def gate(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
         forget_connections()
         yield opened
     forget_connections()
-
-
-def forget_connections() -> None:
-    """As in a new process, which reads its environment anew."""
-    media.shared_store._opened.cache_clear()
-    media.shared_store._opened_kind.cache_clear()
 
 
 # Addresses
