@@ -12,7 +12,7 @@ from prefect.states import Crashed
 from flows.farm.confine import confined_store
 from flows.farm.deaths import STORE_AWAY
 from flows.farm.seat import THIS_SEAT, Seat
-from flows.farm.store_patience import require_there
+from flows.farm.store_patience import is_out_of_reach, require_there
 from flows.live_progress import prefect_board
 from flows.prefect_recorder import PrefectRecorder
 from flows.settled import settled
@@ -22,6 +22,7 @@ from generator.backends.registry import InstalledBackends
 from generator.takes import Take, TakeStore
 from generator.tickets import TICKETS, read_ticket, render_ticket
 from media.errors import StoreError
+from media.shared_store import local_root
 from media.store import ContentStore
 
 __all__ = ["shot"]
@@ -67,9 +68,10 @@ async def shot(
 
     end = settled(make, say)
     log.info(end.message)
-    if isinstance(end.data, StoreError):
+    error = end.data if isinstance(end.data, Exception) else None
+    if error is not None and is_out_of_reach(error, local_root(store)):
         # The disk of this machine, or the way to the store: another machine may well make it.
-        return Crashed(name=STORE_AWAY, message=end.message, data=end.data)
+        return Crashed(name=STORE_AWAY, message=end.message, data=error)
     return end
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event
@@ -11,12 +12,18 @@ from flows.farm.answers import cancelled
 from flows.progress import Progress
 from media.errors import StoreError
 
-__all__ = ["StorePatience", "require_there"]
+__all__ = ["StorePatience", "is_out_of_reach", "require_there"]
 
 T = TypeVar("T")
 
 _PATIENCE_S = 900.0
 """As long as a file server takes to start, or a person to make room."""
+_OF_THE_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENOTCONN,
+    errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ETIMEDOUT,
+}  # fmt: skip
+"""What a full or a broken disk, or a file server that is away, answers."""
+
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 2.0, 30.0
 
 
@@ -45,6 +52,17 @@ class StorePatience:
             raise cancelled()
         self._waited_s += self._next_s
         self._next_s = min(2 * self._next_s, _LONGEST_WAIT_S)
+
+
+def is_out_of_reach(error: BaseException | None, root: Path) -> bool:
+    """Whether it is for the disk or the store that something went wrong, and not for itself."""
+    while error is not None:
+        if isinstance(error, StoreError):
+            return True
+        if isinstance(error, OSError) and (error.errno in _OF_THE_DISK or not root.is_dir()):
+            return True
+        error = error.__cause__
+    return False
 
 
 def require_there(root: Path) -> None:

@@ -281,7 +281,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """
         if self._child.pid and ended.state_name != STORE_AWAY:
             self._broken = 0
-        elif not ended.died and not self._leaving:
+        elif not ended.died and not self._leaving and time.monotonic() > self._rests_until_s:
             rest_s = _BROKEN_S[min(self._broken, len(_BROKEN_S) - 1)]
             self._broken, self._rests_until_s = self._broken + 1, time.monotonic() + rest_s
             why = ended.lost or "the take store is out of reach"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Sched
 
 from flows.farm import answers, store_patience, submit, watching
 from flows.farm.deaths import SET_ASIDE, STORE_AWAY
+from flows.farm.store_patience import is_out_of_reach
 from flows.farm.submit import MOST_TRIES, FarmShots
 from flows.progress import Progress
 from generator.backends.base import RenderTools
@@ -420,6 +422,19 @@ def test_a_store_that_stays_away_is_said(desk: Desk, monkeypatch: pytest.MonkeyP
     with pytest.raises(StoreError, match="is not there"):
         desk.make(monkeypatch)
     assert not desk.server.runs
+
+
+def test_what_the_disk_is_to_blame_for(tmp_path: Path) -> None:
+    def caused(number: int) -> RenderError:
+        error = RenderError("cannot write")
+        error.__cause__ = OSError(number, "")
+        return error
+
+    assert is_out_of_reach(StoreError("gone"), tmp_path)
+    assert is_out_of_reach(caused(errno.ENOSPC), tmp_path)
+    assert not is_out_of_reach(caused(errno.ENOENT), tmp_path)
+    assert is_out_of_reach(caused(errno.ENOENT), tmp_path / "gone")
+    assert not is_out_of_reach(RenderError("the paint ran"), tmp_path / "gone")
 
 
 def test_the_deployment_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,8 @@ def test_a_poisoned_shot_is_set_aside_and_the_others_are_made(farm: Farm) -> Non
     store, begun = path.parent / "store", len(farm.marks("begin"))
     state = farm.over(_started(farm, path), 120)
     assert state["type"] == "FAILED"
-    assert "sc010/sh0010 take 1: the process that made it died (SIGKILL" in state["message"]
+    assert state["message"].startswith("sc010/sh0010 take 1: ")
+    assert "the process that made it died (SIGKILL" in state["message"]
     assert "3 times: it is not tried again" in state["message"]
     poisoned = [pid for name, pid in farm.marks("begin")[begun:] if name.startswith("a0#")]
     assert len(poisoned) == len(set(poisoned)) == 3
