@@ -632,7 +632,7 @@ def test_patience_is_with_an_outage_and_not_with_each_request(
     assert objects.read("x", Patience(1)) is None
     gate.before = lambda request, headers: s3_error(503, "SlowDown")
     with pytest.raises(StoreError):
-        objects.read("x", Patience(1))
+        objects.read("x", Patience(5))  # a busy machine may need a second for one request
     assert len(gate.requests) > tries + 3  # another outage
 
 
