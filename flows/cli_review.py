@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from flows import commands
+from flows.cli_words import (
+    FilmPath,
+    JsonFlag,
+    QuietFlag,
+    Sets,
+    StoreFolder,
+    VariantName,
+    pairs,
+    print_json,
+    variables,
+)
 from flows.settings import read_settings
 from media.errors import UsageError
-from media.shared_store import local_root
 from media.words import counted
 
 if TYPE_CHECKING:
@@ -29,25 +35,6 @@ if TYPE_CHECKING:
     from storyboards.film import Film
 
 __all__ = ["register"]
-
-FilmPath = Annotated[Path, typer.Argument(metavar="FILM", help="The storyboard, a YAML file.")]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Give a variable a value; repeatable."),
-]
-VariantName = Annotated[
-    str | None, typer.Option("--variant", metavar="NAME", help="A row of the variants table.")
-]
-StoreFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--store",
-        metavar="STORE",
-        parser=local_root,
-        help="Where takes are, a folder or s3://BUCKET/PREFIX; default .takeboard beside FILM.",
-    ),
-]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
 
 _out = Console()
 
@@ -77,7 +64,7 @@ def approve(
     from flows.review import approve as say_yes
     from flows.review import by_whom
 
-    reviewed = _Reviewed.of(commands.Choice(film, _pairs(sets), variant=variant, store=store))
+    reviewed = _Reviewed.of(commands.Choice(film, variables(sets), variant=variant, store=store))
     picks = _picks(pick)
     approved = say_yes(reviewed.replan, picks, by_whom(name))
     lines = [_approved_words(approved, reviewed.film)]
@@ -107,7 +94,7 @@ def retake(
     """Ask for one more take of a shot, which becomes its pick; the next run renders it."""
     from flows.review import choose
 
-    reviewed = _Reviewed.of(commands.Choice(film, _pairs(sets), variant=variant, store=store))
+    reviewed = _Reviewed.of(commands.Choice(film, variables(sets), variant=variant, store=store))
     job = choose(reviewed.replan, {}, [(shot, note)]).job(shot)
     words = f": {job.note}" if job.note else ""
     line = f"{shot}: take {job.take} will be made{words} ({_picks_file(reviewed.film)})"
@@ -120,16 +107,16 @@ def status(
     sets: Sets = None,
     variant: VariantName = None,
     store: StoreFolder = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Show how far each shot is: todo, wip, retake, waiting for approval or done."""
     from flows.status import film_status, status_facts, status_table
 
-    choice = commands.Choice(film, _pairs(sets), variant=variant, store=store)
+    choice = commands.Choice(film, variables(sets), variant=variant, store=store)
     seen = _Reviewed.of(choice)
     found = film_status(seen.film, seen.options, _under_way(seen.film), seen.readiness)
     if as_json:
-        sys.stdout.write(json.dumps(status_facts(found), indent=2, ensure_ascii=False) + "\n")
+        print_json(status_facts(found))
     else:
         _out.print(status_table(found))
 
@@ -173,13 +160,10 @@ class _Reviewed:
 
 def _server() -> str:
     """Address of the server that is configured or runs here; empty: there is none."""
-    from flows.farm.environment import connect_to_farm
+    from flows.farm.environment import connect_with_person
 
-    # The answer stands in the film's file: a server that has gone is not waited for.
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")
-    os.environ.setdefault("PREFECT_API_REQUEST_TIMEOUT", "15")
     try:
-        return connect_to_farm()
+        return connect_with_person()
     except UsageError:
         return ""
 
@@ -218,23 +202,12 @@ def _picks_file(film: Film) -> str:
 
 def _picks(texts: list[str] | None) -> dict[str, int]:
     picks = {}
-    for shot, take in _pairs(texts, "--pick", "SHOT=TAKE").items():
-        if not (take.isascii() and take.isdigit()):
+    for shot, take in pairs(texts, "--pick", "SHOT=TAKE").items():
+        number = take.strip()
+        if not (number.isascii() and number.isdigit()):
             raise UsageError(f"expected SHOT=TAKE with a number, got {take!r}", where="--pick")
-        picks[shot] = int(take[:9])
+        picks[shot] = int(number[:9])
     return picks
-
-
-def _pairs(
-    texts: list[str] | None, option: str = "--set", expected: str = "NAME=VALUE"
-) -> dict[str, str]:
-    pairs = {}
-    for text in texts or []:
-        name, equals, value = text.partition("=")
-        if not equals or not name.strip():
-            raise UsageError(f"expected {expected}, got {text!r}", where=option)
-        pairs[name.strip()] = value.strip()
-    return pairs
 
 
 def _print(lines: list[str], quiet: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,11 +188,9 @@ def _facts(one: Scheduled, soonest: datetime | None) -> dict[str, Any]:
 
 def _connect() -> str:
     """Address of the farm's server; to be called before prefect is imported."""
-    from flows.farm.environment import connect_to_farm
+    from flows.farm.environment import connect_with_person
 
-    # Somebody waits at a terminal: a server that does not answer is asked once more.
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")
-    return connect_to_farm()
+    return connect_with_person()
 
 
 def _ask(url: str, what: Callable[[PrefectClient], Coroutine[Any, Any, T]]) -> T:

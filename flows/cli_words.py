@@ -24,6 +24,7 @@ __all__ = [
     "StoreFolder",
     "VariantName",
     "named",
+    "pairs",
     "print_json",
     "variables",
 ]
@@ -62,11 +63,19 @@ Only = Annotated[
 
 def variables(sets: Sequence[str] | None) -> Mapping[str, str]:
     """Values by name, from NAME=VALUE each. UsageError for what is not that."""
+    return pairs(sets, "--set", "NAME=VALUE")
+
+
+def pairs(texts: Sequence[str] | None, option: str, expected: str) -> Mapping[str, str]:
+    """What stands after the `=` of each text, by what stands before it.
+
+    UsageError for a text that is not as `expected` of the `option`.
+    """
     given = {}
-    for text in sets or []:
+    for text in texts or []:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise UsageError(f"expected NAME=VALUE, got {text!r}", where="--set")
+            raise UsageError(f"expected {expected}, got {text!r}", where=option)
         given[name.strip()] = value
     return given
 

@@ -15,7 +15,12 @@ from flows.farm.home import Home, find_home
 from flows.settings import server_url
 from media.errors import UsageError
 
-__all__ = ["connect_to_farm", "server_environment", "worker_environment"]
+__all__ = [
+    "connect_to_farm",
+    "connect_with_person",
+    "server_environment",
+    "worker_environment",
+]
 
 DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
 PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"
@@ -52,6 +57,10 @@ _CLIENT = {
     # After 2, 4, 8 … seconds: eight times are over eight minutes without a server.
     "PREFECT_CLIENT_MAX_RETRIES": "8",
 }
+
+_PERSON = {"PREFECT_CLIENT_MAX_RETRIES": "1", "PREFECT_API_REQUEST_TIMEOUT": "15"}
+"""For somebody who waits at a terminal: a server that has gone is asked once more, and no longer
+than a busy one needs."""
 
 _SERVER_INHERITS = re.compile(
     r"PATH|HOME|USER|LOGNAME|LANG|LC_\w+|TZ|TMPDIR|VIRTUAL_ENV|PYTHON\w*|LD_LIBRARY_PATH|"
@@ -127,6 +136,13 @@ def connect_to_farm(environ: MutableMapping[str, str] = os.environ) -> str:
         environ.setdefault(CLIENT_PASSWORD, password)
     _reach_directly(environ)
     return running.url
+
+
+def connect_with_person(environ: MutableMapping[str, str] = os.environ) -> str:
+    """As `connect_to_farm`, for a command that asks a few questions while a person waits."""
+    for name, text in _PERSON.items():
+        environ.setdefault(name, text)
+    return connect_to_farm(environ)
 
 
 def _password(file: Path | None, environ: Mapping[str, str]) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -94,7 +93,8 @@ class Telling:
                         await forget_gone(client)
                     self._first = False
                     await publish_readiness(client, self._worker, self._told)
-        except (httpx.HTTPError, PrefectException, UsageError) as error:
+        except (httpx.HTTPError, PrefectException, UsageError, OSError) as error:
+            # Also a disk of weights that does not answer now: what was told before still holds.
             log = logging.getLogger("prefect.takeboard.readiness")
             log.warning("cannot tell what this worker can make: %s", error)
 
@@ -145,7 +145,8 @@ async def forget_gone(client: PrefectClient) -> None:
         with _no_pool_has_none():
             page = await client.read_workers_for_work_pool(GPU_POOL, offset=offset, limit=_PAGE)
             for worker in page:
-                if _gone_s(worker) > _GONE_S:
+                # By its clock this machine may be a day ahead: who is online is not gone.
+                if worker.status != "ONLINE" and _gone_s(worker) > _GONE_S:
                     with suppress(ObjectNotFound):
                         await client.delete_variable_by_name(_variable(worker.name))
             if len(page) == _PAGE:
@@ -172,13 +173,10 @@ def readiness_here(say: Callable[[str], None]) -> FarmReadiness | None:
     None where there is no farm, or nobody in it who has told: films are then planned for this
     machine. `say` is told when a farm that is configured does not answer.
     """
-    from flows.farm.environment import connect_to_farm
+    from flows.farm.environment import connect_with_person
 
-    # A person is waiting: a server that has gone is asked once again, not for minutes.
-    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "1")
-    os.environ.setdefault("PREFECT_API_REQUEST_TIMEOUT", "15")
     try:
-        server_url = connect_to_farm()
+        server_url = connect_with_person()
     except UsageError:
         return None
     import httpx

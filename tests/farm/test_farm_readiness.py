@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -224,6 +225,8 @@ def test_who_has_been_gone_for_a_day_is_forgotten() -> None:
         server.comes(worker, status="OFFLINE", days_ago=days_ago)
         if worker != "untold":
             publish(Asked(server), worker, ToldMachine(form=1, takeboard="1"))
+    server.comes("by a clock that is ahead", days_ago=2.0)
+    publish(Asked(server), "by a clock that is ahead", ToldMachine(form=1, takeboard="1"))
     client = Asked(server)
     asyncio.run(forget_gone(client))  # type: ignore[arg-type]
     assert client.writes == ["delete takeboard_worker_gone"]
@@ -326,6 +329,22 @@ def test_a_worker_works_on_when_the_server_does_not_answer(
     asyncio.run(telling.tell(within_s=0.1))
 
 
+def test_a_worker_works_on_when_its_disk_of_weights_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: Asked
+) -> None:
+    settings, backends = machine(tmp_path / "gpu0", **WAN)
+    write_models(tmp_path / "models.toml", monkeypatch, models_toml(settings))
+    telling = Telling("gpu0")
+    asyncio.run(telling.tell())
+
+    def stale(*asked: object) -> ToldMachine:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr("flows.farm.readiness.tell_machine", stale)
+    asyncio.run(telling.tell())
+    assert telling.can_make(f"wan@{backends['wan'].revision}"), "what was told before still holds"
+
+
 @pytest.fixture
 def server_url(tmp_path: Path) -> Iterator[str]:
     with (
@@ -338,7 +357,7 @@ def server_url(tmp_path: Path) -> Iterator[str]:
 def connect(monkeypatch: pytest.MonkeyPatch, server: Server | None) -> None:
     """Have this machine be connected to the farm of `server`, or to none."""
 
-    def connect_to_farm() -> str:
+    def connect_with_person() -> str:
         if server is None:
             raise UsageError("no farm runs on this machine and none is configured")
         return "http://127.0.0.1:4200/api"
@@ -347,10 +366,8 @@ def connect(monkeypatch: pytest.MonkeyPatch, server: Server | None) -> None:
     def client(**_: object) -> Iterator[Any]:
         yield server
 
-    monkeypatch.setattr("flows.farm.environment.connect_to_farm", connect_to_farm)
+    monkeypatch.setattr("flows.farm.environment.connect_with_person", connect_with_person)
     monkeypatch.setattr("prefect.client.orchestration.get_client", client)
-    for name in ("PREFECT_CLIENT_MAX_RETRIES", "PREFECT_API_REQUEST_TIMEOUT"):
-        monkeypatch.setenv(name, "1")  # put back when the test has ended
 
 
 def test_a_person_s_commands_plan_as_the_farm_does(
