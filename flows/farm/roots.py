@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from media.errors import UsageError
-from media.shared_store import address_of, is_url, local_root
+from media.shared_store import address_of, binding_of, is_url, local_root
 
 __all__ = ["chosen_roots", "read_roots", "require_inside_roots", "require_store"]
 
@@ -67,10 +67,12 @@ def require_store(address: str, roots: Sequence[Path], configured: Path | None) 
     if own:
         assert configured is not None
         return configured
-    if is_url(address):
+    folder = None if is_url(address) else require_inside_roots(local_root(address), roots, "store")
+    # A folder that is bound to an object store is that store, by the keys of this worker.
+    if folder is None or binding_of(folder) is not None:
         raise UsageError(
             "the store is not this worker's",
             where=address[:200],
             todo="start the worker with --store or TAKEBOARD_STORE set to it",
         )
-    return require_inside_roots(local_root(address), roots, "store")
+    return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from flows.commands import Choice
 from flows.farm.confine import confined_options, confined_store, load_confined
 from flows.farm.roots import chosen_roots, read_roots, require_inside_roots, require_store
 from media.errors import UsageError
-from media.shared_store import local_root
+from media.shared_store import BINDING, local_root
 
 FILM = """
 version: 1
@@ -105,6 +106,12 @@ def test_an_object_store_is_only_the_workers_own(
     for other in ("memory://films/others", "memory://films/ours/../others", "memory://films"):
         with pytest.raises(UsageError, match="not this worker's"):
             confined_store(other)
+    bound = root / "tin" / ".takeboard"
+    bound.mkdir()
+    facts = {"version": 1, "url": "memory://films/others", "copy": "one"}
+    (bound / BINDING).write_text(json.dumps(facts))
+    with pytest.raises(UsageError, match="not this worker's"):
+        confined_store(str(bound))
 
 
 def test_a_film_outside_is_not_even_read(root: Path, tmp_path: Path) -> None:
