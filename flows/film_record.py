@@ -1,4 +1,4 @@
-"""How a film's flow run is recorded while it is made: its tags, its live bar, its recorder."""
+"""How a film's flow run is recorded while it is made: its marks, its live bar, its recorder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from flows.recorder import Recorder
 from media.errors import CancelledError, TakeboardError, WaitingError
 from storyboards.film import Film
 
-__all__ = ["FilmRecord", "recorded_film"]
+__all__ = ["STORYBOARD", "FilmRecord", "recorded_film"]
+
+STORYBOARD = "takeboard.storyboard"
+"""Label of a film's run: the storyboard's path, where the parameter may be relative to a root."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ def recorded_film(film: Film, shown: Progress, stop: Event | None = None) -> Ite
 
     `stop`, where no worker looks after the run, is set when it is cancelled on the server.
     """
-    _tag(film)
+    _mark(film)
     cuts = sum(len(deliverable.langs) for deliverable in film.deliverables)
     called_off = stopped_when_called_off(stop, shown) if stop is not None else nullcontext()
     with called_off, prefect_board(artifact_key(film.code, film.variant)) as board:
@@ -65,10 +68,13 @@ def recorded_film(film: Film, shown: Progress, stop: Event | None = None) -> Ite
         bar.end(ok=True)
 
 
-def _tag(film: Film) -> None:
-    """Tag the run, so that all runs of a film or of a variant are found together."""
+def _mark(film: Film) -> None:
+    """Mark the run, so that all runs of a film, or of a variant, are found together."""
     tags = {*flow_run.tags, f"film:{film.code}"}
     if film.variant:
         tags.add(f"variant:{film.variant}")
     with suppress(httpx.HTTPError, PrefectException):
-        get_client(sync_client=True).update_flow_run(UUID(str(flow_run.id)), tags=sorted(tags))
+        run = UUID(str(flow_run.id))
+        with get_client(sync_client=True) as client:
+            client.update_flow_run(run, tags=sorted(tags))
+            client.update_flow_run_labels(run, {STORYBOARD: str(film.path.resolve())})

@@ -28,6 +28,7 @@ from prefect.exceptions import PrefectException
 from flows.approval import Subject
 from flows.farm.names import tag_value
 from flows.farm.readiness import FarmReadiness, farm_readiness
+from flows.film_record import STORYBOARD
 from storyboards.film import Film
 
 __all__ = ["WaitingRuns", "takes_under_way", "waiting_runs"]
@@ -109,7 +110,7 @@ def _suspended(client: SyncPrefectClient) -> list[FlowRun]:
 
 def _is_of(film: Film, run: FlowRun) -> bool:
     """Whether it makes this film: the same storyboard, in the same variant."""
-    storyboard = run.parameters.get("storyboard")
+    storyboard = run.labels.get(STORYBOARD) or run.parameters.get("storyboard")
     if not isinstance(storyboard, str) or (run.parameters.get("variant") or "") != film.variant:
         return False
     return Path(storyboard).resolve() == film.path.resolve()

@@ -102,13 +102,18 @@ class Film:
 
 
 def film_of(
-    server: PrefectServer, folder: Path, code: str, *approve: str, only: tuple[str, ...] = ()
+    server: PrefectServer,
+    folder: Path,
+    code: str,
+    *approve: str,
+    only: tuple[str, ...] = (),
+    named: str = "",
 ) -> Film:
-    """Two shots, the first with two takes."""
+    """Two shots, the first with two takes; `named`: as the form names the storyboard."""
     path = write_film(folder, storyboard_of(code, *approve))
     client = get_client(sync_client=True)
     deployment = client.create_deployment(client.create_flow(produce), "farm")
-    parameters = {"storyboard": str(path), "only": list(only)}
+    parameters = {"storyboard": named or str(path), "only": list(only)}
     run = client.create_flow_run_from_deployment(deployment, parameters=parameters)
     return Film(server, path, code, client, run.id)
 
@@ -200,6 +205,16 @@ def test_the_command_answers_a_suspended_run(
     assert "the run Tiny goes on" in answer
     assert film.work().type == StateType.COMPLETED
     assert "no run of it waits" in takeboard("retake", film.path, "sc010/sh0010")
+
+
+def test_the_command_finds_a_run_that_names_its_film_from_a_root_on(
+    server: PrefectServer, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = film_of(server, tmp_path, "REL", "budget", named="film.yaml")
+    monkeypatch.setenv("TAKEBOARD_ROOTS", str(tmp_path))
+    assert film.work().name == "Suspended"
+    monkeypatch.delenv("TAKEBOARD_ROOTS")
+    assert "the run Tiny goes on" in takeboard("approve", film.path)
 
 
 def test_a_run_of_a_plain_command_ends_and_says_so(
