@@ -32,11 +32,12 @@ from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
 from flows.commands import Choice
+from flows.farm.asking import SoonTold
 from flows.farm.links import linked_path
 from flows.farm.names import CPU_POOL, PREVIEW, PRODUCE
 from flows.progress import Progress
 from flows.settled import error_of
-from media.errors import TakeboardError, UsageError, WaitingError
+from media.errors import CancelledError, TakeboardError, UsageError, WaitingError
 from media.shared_store import address_of
 from storyboards.film import Film
 
@@ -46,7 +47,8 @@ _EVERY_S = 1.0
 _ENGINE_SAYS = ("Beginning ", "View at ", "Finished in state ", "Downloading flow code")
 """Lines of Prefect's own in the log of a run, which say what is said here anyway."""
 _STOP_WITHIN_S = 180.0
-"""A cancelled film ends at its next step; after that it is left to its worker."""
+"""A cancelled film ends at its next step; after that it is left to its worker, and so is one of
+which the server cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +112,14 @@ class _Following:
         self._client, self._ordered, self._progress = client, ordered, progress
         self._state: State[object] | None = None
         self._told: set[UUID] = set()
-        self._cancelled_at = 0.0
-        self._silent = False
+        self._stopping_since = 0.0
+        self._is_cancelled = self._silent = False
+        self._soon_told = SoonTold()
 
     @property
     def is_over(self) -> bool:
         """Whether nothing more comes, or nothing more is waited for."""
-        if self._cancelled_at and time.monotonic() - self._cancelled_at > _STOP_WITHIN_S:
+        if self._stopping_since and time.monotonic() - self._stopping_since > _STOP_WITHIN_S:
             return True
         state = self._state
         return state is not None and (state.is_final() or state.type == StateType.PAUSED)
@@ -124,7 +127,8 @@ class _Following:
     def look(self) -> None:
         """Tell what has come since the last look."""
         try:
-            self._look()
+            with self._soon_told():
+                self._look()
             self._silent = False
         except ObjectNotFound as error:
             raise TakeboardError(
@@ -136,16 +140,23 @@ class _Following:
             self._silent = True
 
     def cancel(self) -> None:
-        """Have the farm stop it; asked once."""
-        if not self._cancelled_at:
-            with suppress(httpx.HTTPError, PrefectException):
+        """Have the farm stop it; asked until it has heard."""
+        self._stopping_since = self._stopping_since or time.monotonic()
+        if not self._is_cancelled:
+            with suppress(httpx.HTTPError, PrefectException), self._soon_told():
                 self._client.set_flow_run_state(self._ordered.flow_run, Cancelling())
-                self._cancelled_at = time.monotonic()
+                self._is_cancelled = True
 
     def result(self) -> OrderedFilm:
         """The film as it is now; raises what it ended with."""
         state = self._state
-        assert state is not None
+        if state is None or not (state.is_final() or state.type == StateType.PAUSED):
+            heard = "has not stopped it yet" if self._is_cancelled else "could not be told"
+            raise CancelledError(
+                f"cancelled here, but the farm {heard}",
+                where=self._ordered.address,
+                todo="cancel its run there",
+            )
         if state.type == StateType.PAUSED:
             raise WaitingError(
                 state.message or "the film waits for approval",
@@ -185,10 +196,15 @@ class _Following:
         return f" (none is there now: takeboard worker --pool {CPU_POOL})"
 
     def _files(self) -> tuple[tuple[Path, ...], Path | None]:
-        links = self._client.read_artifacts(
-            artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=["markdown"])),
-            flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self._ordered.flow_run])),
-        )
+        try:
+            links = self._client.read_artifacts(
+                artifact_filter=ArtifactFilter(type=ArtifactFilterType(any_=["markdown"])),
+                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[self._ordered.flow_run])),
+            )
+        except (httpx.HTTPError, PrefectException):
+            # The film is made all the same.
+            self._progress.note(f"where it is stands on {self._ordered.address}")
+            return (), None
         paths = [path for link in links if (path := linked_path(str(link.data)))]
         reports = [path for path in paths if path.suffix == ".html"]
         films = sorted(path for path in paths if path.suffix != ".html")

@@ -1,0 +1,89 @@
+"""Following a film that the farm makes, while its server is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from prefect.client.schemas.objects import State, StateType
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
+
+from flows.farm import order
+from flows.farm.order import OrderedFilm, follow_film
+from flows.progress import Progress
+from media.errors import CancelledError
+
+
+class Said(Progress):
+    """What was told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class Away:
+    """A server that does not answer."""
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*asked: object, **more: object) -> None:
+            assert PREFECT_CLIENT_MAX_RETRIES.value() == 1, "else it is asked for minutes"
+            raise httpx.ConnectError("refused")
+
+        return ask
+
+
+class Forgetful(Away):
+    """One that tells of the run and then goes away."""
+
+    def read_flow_run(self, run: object) -> Any:
+        return type("Run", (), {"id": run, "state": State(type=StateType.COMPLETED, message="ok")})
+
+    def read_logs(self, *asked: object, **more: object) -> list[Any]:
+        return []
+
+    def read_artifacts(self, **asked: object) -> list[Any]:
+        raise httpx.ConnectError("refused")
+
+
+@pytest.fixture
+def film(monkeypatch: pytest.MonkeyPatch) -> OrderedFilm:
+    monkeypatch.setattr(order, "_STOP_WITHIN_S", 0.2)
+    monkeypatch.setattr(order, "_EVERY_S", 0.02)
+    return OrderedFilm("The Tin", "", uuid4(), "http://farm/runs/1")
+
+
+def answered_by(server: Away, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def client() -> Iterator[Away]:
+        yield server
+
+    monkeypatch.setattr(order, "_client", client)
+
+
+@pytest.mark.timeout(20)
+def test_ctrl_c_ends_it_although_the_farm_cannot_be_told(
+    film: OrderedFilm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered_by(Away(), monkeypatch)
+    said, stop = Said(), Event()
+    stop.set()
+    with pytest.raises(CancelledError, match="the farm could not be told"):
+        follow_film(film, said, stop)
+    assert said.notes == ["the Prefect server does not answer; the film goes on without"]
+
+
+def test_a_film_is_made_although_nobody_says_where(
+    film: OrderedFilm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered_by(Forgetful(), monkeypatch)
+    said = Said()
+    assert follow_film(film, said, Event()).said == "ok"
+    assert said.notes == ["where it is stands on http://farm/runs/1"]
