@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.faults.farm_checks import board, undisturbed
-from tests.faults.farm_faults import Told, draw, survive
+from tests.faults.farm_faults import Told, draw, lose_machine, survive
 from tests.faults.farm_run import running_farm
 
 __all__ = ["main"]
@@ -36,6 +36,9 @@ def main() -> int:
     with running_farm(folder, SKETCH_STEP_S="0.4", SKETCH_LOAD_S="1") as farm:
         film = board(_SHOTS)
         expected = undisturbed(folder / "undisturbed", film, farm)
+        if not asked.without_lost_machine:
+            told.append(lose_machine(farm, folder / "lost", film, expected))
+            print(f"a machine that never came back: {_line(told[-1])}", flush=True)
         for seed in range(asked.first, asked.first + asked.seeds):
             if time.monotonic() > until:
                 break
@@ -62,6 +65,7 @@ def _asked() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no seed after them")
+    parser.add_argument("--without-lost-machine", action="store_true", help="saves two minutes")
     parser.add_argument("--folder", default="", help="for logs and films; default: a temporary one")
     return parser.parse_args()
 
@@ -74,7 +78,7 @@ def _line(told: Told) -> str:
 def _sum_up(told: list[Told], failed: list[int]) -> None:
     kinds = Counter(kind for one in told for kind in one.met)
     again = sum(one.renders - _SHOTS for one in told)
-    print(f"{len(told)} seeds held, {len(failed)} failed {failed or ''}")
+    print(f"{len(told)} films held, {len(failed)} failed {failed or ''}")
     print("killed: " + ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items())))
     print(f"takes {_SHOTS * len(told)}, rendered again because they were killed: {again}")
 

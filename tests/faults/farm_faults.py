@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.faults.farm_checks import Film, require_kept, watched, write_board
-from tests.faults.farm_run import Farm
+from tests.faults.farm_run import Farm, until
 
-__all__ = ["KINDS", "Fault", "Told", "draw", "survive"]
+__all__ = ["KINDS", "Fault", "Told", "draw", "lose_machine", "survive"]
 
 KINDS = ("gpu-0 child", "gpu-0", "cpu-0 child", "cpu-0", "server")
 
@@ -89,6 +89,32 @@ def survive(
     seconds = time.monotonic() - started
     require_kept(farm, watch, out, expected, begun, films=runs)
     return Told(seed, faults, seconds, len(farm.marks("begin")) - begun, met)
+
+
+def lose_machine(
+    farm: Farm, folder: Path, storyboard: dict[str, object], expected: Film, within_s: float = 400.0
+) -> Told:
+    """A GPU worker dies in the middle of a take and never comes back: another makes the take."""
+    path = write_board(folder, storyboard)
+    store, out = folder / "store", folder / "out"
+    begun, started = len(farm.marks("begin")), time.monotonic()
+    lost = farm.add_worker("gpu", "gpu-lost")
+    with watched(farm, store) as watch:
+        run = farm.start_film(path, store=str(store), out=str(out))
+        until(lambda: _is_busy(farm, lost.child()) or None, 120)
+        farm.kill("gpu-lost")
+        state = farm.over(run, within_s)
+        watch.look()
+    assert state["type"] == "COMPLETED", state
+    seconds = time.monotonic() - started
+    require_kept(farm, watch, out, expected, begun, workers=2)
+    return Told(-1, (), seconds, len(farm.marks("begin")) - begun, ("gpu-lost",))
+
+
+def _is_busy(farm: Farm, pid: int) -> bool:
+    return sum(one == pid for _, one in farm.marks("begin")) > sum(
+        one == pid for _, one in farm.marks("end")
+    )
 
 
 _turns = threading.Lock()
