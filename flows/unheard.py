@@ -78,9 +78,12 @@ class OpenRun:
 
 def tell_unheard_ends(server: str) -> int:
     """How many ends the server at `server`, which answers, was told of now."""
-    told = 0
-    for path in sorted(_folder().glob("*.json"))[:_MOST_AT_ONCE]:
+    told = tried = 0
+    for path in sorted(_folder().glob("*.json")):
+        if tried == _MOST_AT_ONCE:
+            break
         for end in _left_behind(path, server):
+            tried += 1  # one of another server, which may never come back, is none
             with suppress(httpx.HTTPError, PrefectException, ValueError):
                 told += _tell(UUID(path.stem), end)
                 _forget(path)
