@@ -64,7 +64,8 @@ def farm_lane(
         note_ready(view.ready)
         return window.choose(view.ready, view.under_way, view.blocked, seats())
 
-    return Lane(limit=lambda: window_size(seats()), choose=choose)
+    # Of a chain that is begun the next take goes in though the window is full, within reason.
+    return Lane(limit=lambda: 2 * window_size(seats()), choose=choose)
 
 
 def window_of(jobs: Sequence[ShotJob]) -> Window:
