@@ -24,7 +24,8 @@ def waiting_run(run: FlowRun, place: int) -> Waiting:
         chain_s=float(tag_value(run.tags, "chain") or 0),
         film=tag_value(run.tags, "film"),
         left_s=float(tag_value(run.tags, "left") or 0),
-        suspect=run.state is not None and run.state.name == RESCHEDULED,
+        # What a pool's list of due runs says of a state is its name alone.
+        suspect=run.state_name == RESCHEDULED,
     )
 
 
