@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -256,7 +256,11 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         super()._release_limit_slot(flow_run_id)
         if self._runs_task_group is not None and self.is_setup and not self._leaving:
             # Not at the next look, seconds from now: at once.
-            self._runs_task_group.start_soon(self.get_and_submit_flow_runs)
+            self._runs_task_group.start_soon(self._look_again)
+
+    async def _look_again(self) -> None:
+        with suppress(*AWAY):  # what is wrong for good, the next regular look says
+            await self.get_and_submit_flow_runs()
 
     async def _settle(self, flow_run: UUID, ended: Ended) -> None:
         """Tell the server what became of a run that could not tell itself."""
