@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.flows.films import command, quiet_environment
 from tests.flows.prefect_server import PrefectServer, heard, running_server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
@@ -31,8 +31,6 @@ scenes:
     slugline: EXT. BEACH - DAY
     shots: [{id: sh0010, size: LS, duration: 12f, action: A tin rolls.}]
 """
-
-START = "from flows.cli import main; main()"
 
 FAILING = """
 import flows.shots
@@ -67,7 +65,8 @@ def test_messages_arrive_of_a_film_delivered_and_of_one_failed(tmp_path: Path) -
         time.sleep(2)  # the triggers are read again when an automation is made
 
         film = _write_film(tmp_path, "The Tin")
-        assert _run("-c", START, "produce", film, server=server, home=tmp_path).returncode == 0
+        done = command("produce", film, home=tmp_path, PREFECT_API_URL=server.url)
+        assert done.returncode == 0, done.stderr
         delivered = heard(lambda: next((m for m in messages if "is delivered" in m), None))
         assert delivered.splitlines() == [
             "The Tin is delivered",
@@ -77,7 +76,7 @@ def test_messages_arrive_of_a_film_delivered_and_of_one_failed(tmp_path: Path) -
         ]
 
         film.write_text(film.read_text().replace("A tin rolls", "A tin falls"))
-        broken = _run("-c", FAILING + START, "produce", film, server=server, home=tmp_path)
+        broken = command("produce", film, home=tmp_path, before=FAILING, PREFECT_API_URL=server.url)
         assert broken.returncode == 4
         failed = heard(lambda: next((m for m in messages if "failed" in m), None))
         assert failed.startswith("The Tin failed\n")
@@ -123,17 +122,8 @@ def _python(code: str, *words: str, server: PrefectServer, home: Path) -> str:
 
 
 def _run(*words: object, server: PrefectServer, home: Path) -> subprocess.CompletedProcess[str]:
-    dropped = ("PREFECT_", "TAKEBOARD_")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(dropped)}
-    environment = {
-        **kept,
-        "HOME": str(home),
-        "PREFECT_HOME": str(home / ".prefect"),
-        "PREFECT_API_URL": server.url,
-        "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
     return subprocess.run(
-        [sys.executable, *map(str, words)], env=environment, cwd=home,
+        [sys.executable, *map(str, words)],
+        env=quiet_environment(home, PREFECT_API_URL=server.url), cwd=home,
         capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.farm.browser import Browser, chromium, open_browser
+from tests.flows.films import command
 from tests.flows.prefect_server import PrefectServer, running_server
 
 pytestmark = [
@@ -21,8 +19,6 @@ pytestmark = [
     pytest.mark.timeout(240),
     pytest.mark.skipif(not chromium(), reason="no Chromium is installed: apt install chromium"),
 ]
-
-REPOSITORY = Path(__file__).parents[2]
 
 FILM = """
 version: 1
@@ -36,8 +32,6 @@ scenes:
       - {id: sh0010, size: LS, duration: 12f, action: A tin rolls., negative: rust}
       - {id: sh0020, size: CU, duration: 12f, action: The tin., takes: 2}
 """
-
-START = "from flows.cli import main; main()"
 
 SLOW_AND_FAILING = """
 import time
@@ -138,19 +132,9 @@ def test_nothing_is_asked_of_other_machines(seen: Seen) -> None:
 
 def _make_film(folder: Path, server: PrefectServer) -> None:
     (folder / "film.yaml").write_text(FILM, encoding="utf-8")
-    dropped = ("PREFECT_", "TAKEBOARD_")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(dropped)}
-    made = subprocess.run(
-        [sys.executable, "-c", SLOW_AND_FAILING + START, "produce", "film.yaml", "--jobs", "2"],
-        env={
-            **kept,
-            "HOME": str(folder),
-            "PREFECT_HOME": str(folder / ".prefect"),
-            "PREFECT_API_URL": server.url,
-            "PYTHONPATH": str(REPOSITORY),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        cwd=folder, capture_output=True, text=True, timeout=120, check=False,
+    made = command(
+        "produce", "film.yaml", "--jobs", 2,
+        home=folder, before=SLOW_AND_FAILING, PREFECT_API_URL=server.url,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
 

@@ -158,11 +158,14 @@ def make(path: Path, run: FilmRun | None = None, **changes: Any) -> MadeFilm:
 
 
 def command(
-    *arguments: object, home: Path, timeout_s: float = 120, **environment: str
+    *arguments: object, home: Path, before: str = "", timeout_s: float = 120, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """What `takeboard …` answers, in a process of its own that knows of no Prefect server."""
+    """What `takeboard …` answers, in a process of its own that knows only of `environment`.
+
+    `before` is run in it first.
+    """
     return subprocess.run(
-        command_line(*arguments),
+        command_line(*arguments, before=before),
         env=quiet_environment(home, **environment),
         cwd=home,
         capture_output=True,
@@ -172,10 +175,10 @@ def command(
     )
 
 
-def command_line(*arguments: object) -> Sequence[str]:
-    """The words that start the command."""
+def command_line(*arguments: object, before: str = "") -> Sequence[str]:
+    """The words that start the command, once `before` was run in its process."""
     start = "from flows.cli import main; main()"
-    return [sys.executable, "-c", start, *map(str, arguments)]
+    return [sys.executable, "-c", before + start, *map(str, arguments)]
 
 
 def quiet_environment(home: Path, **changes: str) -> dict[str, str]:
@@ -187,6 +190,7 @@ def quiet_environment(home: Path, **changes: str) -> dict[str, str]:
         "HOME": str(home),
         "PREFECT_HOME": str(home / ".prefect"),
         "PYTHONPATH": str(REPOSITORY),
+        "PYTHONDONTWRITEBYTECODE": "1",
         **changes,
     }
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.flows.films import command, command_line, quiet_environment
 from tests.flows.prefect_server import PrefectServer, heard, running_server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
-
-REPOSITORY = Path(__file__).parents[2]
 
 FILM = """
 version: 1
@@ -30,8 +27,6 @@ scenes:
       - {id: sh0010, size: LS, duration: 12f, action: A tin rolls., negative: rust}
       - {id: sh0020, size: CU, duration: 12f, action: The tin., takes: 2, negative: rust}
 """
-
-START = "from flows.cli import main; main()"
 
 SLOW = """
 import time, flows.shots
@@ -68,9 +63,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PrefectServer]:
 
 def test_a_film_is_told_from_quote_to_delivery(server: PrefectServer, tmp_path: Path) -> None:
     film = _write_film(tmp_path, "The Tin")
-    broken = _takeboard("produce", film, url=server.url, home=tmp_path, before=FAILING)
+    broken = command("produce", film, PREFECT_API_URL=server.url, home=tmp_path, before=FAILING)
     assert broken.returncode == 0, broken.stderr  # the take that fails is not the pick
-    mended = _takeboard("produce", film, url=server.url, home=tmp_path)
+    mended = command("produce", film, PREFECT_API_URL=server.url, home=tmp_path)
     assert mended.returncode == 0, mended.stderr
     first, second = server.flow_runs("The Tin")
 
@@ -84,7 +79,7 @@ def test_a_film_is_told_from_quote_to_delivery(server: PrefectServer, tmp_path: 
     assert again["tin-failures"]["data"].endswith("Nothing failed.")
     assert "1 take to make for 0.00 USD" in again["tin-costs"]["data"]
 
-    picked = _takeboard("pick", film, "sc010/sh0020", 2, url=server.url, home=tmp_path)
+    picked = command("pick", film, "sc010/sh0020", 2, PREFECT_API_URL=server.url, home=tmp_path)
     assert (picked.returncode, picked.stderr) == (0, "")
     (event,) = server.events("takeboard.shot.picked", expected=1)
     assert event["resource"]["prefect.resource.id"] == "takeboard.shot.TIN.sc010.sh0020"
@@ -137,8 +132,8 @@ def test_a_run_cancelled_on_the_server_stops_at_its_next_step(
 ) -> None:
     film = _write_film(tmp_path, "The Unwanted")
     process = subprocess.Popen(
-        [sys.executable, "-c", SLOW + START, "produce", str(film), "--jobs", "1"],
-        env=_environment(server.url, tmp_path), cwd=tmp_path, text=True,
+        command_line("produce", film, "--jobs", 1, before=SLOW),
+        env=quiet_environment(tmp_path, PREFECT_API_URL=server.url), cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -174,26 +169,3 @@ def _write_film(folder: Path, title: str) -> Path:
     path = folder / "film.yaml"
     path.write_text(FILM.replace("TITLE", title), encoding="utf-8")
     return path
-
-
-def _takeboard(
-    *words: object, url: str, home: Path, before: str = ""
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", before + START, *map(str, words)],
-        env=_environment(url, home), cwd=home, capture_output=True, text=True,
-        timeout=90, check=False,
-    )  # fmt: skip
-
-
-def _environment(url: str, home: Path) -> dict[str, str]:
-    dropped = ("PREFECT_", "TAKEBOARD_")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(dropped)}
-    return {
-        **kept,
-        "HOME": str(home),
-        "PREFECT_HOME": str(home / ".prefect"),
-        "PREFECT_API_URL": url,
-        "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }

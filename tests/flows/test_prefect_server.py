@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,11 +15,10 @@ from typing import Any
 
 import pytest
 
+from tests.flows.films import command, command_line, quiet_environment
 from tests.flows.prefect_server import PrefectServer, free_port, running_server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(120)]
-
-REPOSITORY = Path(__file__).parents[2]
 
 FILM = """
 version: 1
@@ -34,8 +32,6 @@ scenes:
       - {id: sh0020, size: CU, duration: 12f, action: The tin., sfx: [{cue: a kazoo choir}]}
       - {id: sh0030, size: ELS, duration: 12f, action: The sea takes it back.}
 """
-
-START = "from flows.cli import main; main()"
 
 FAILING = """
 import flows.shots
@@ -61,7 +57,6 @@ def render_take(job, backend, store, tools):
     raise CancelledError("cancelled")
 flows.shots.render_take = render_take
 """
-
 
 HALTING = """
 import sys, flows.shots
@@ -94,7 +89,9 @@ class MadeTwice:
 def made(server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> MadeTwice:
     folder = tmp_path_factory.mktemp("film")
     film = _write_film(folder, "The Tin")
-    shown = tuple(_takeboard("produce", film, url=server.url, home=folder) for _ in range(2))
+    shown = tuple(
+        command("produce", film, PREFECT_API_URL=server.url, home=folder) for _ in range(2)
+    )
     assert [one.returncode for one in shown] == [0, 0], shown
     return MadeTwice(folder, shown, server.flow_runs("The Tin"))
 
@@ -169,7 +166,7 @@ def test_failed_shot_fails_its_task_and_the_flow_in_one_line(
     server: PrefectServer, tmp_path: Path
 ) -> None:
     film = _write_film(tmp_path, "The Broken")
-    shown = _takeboard("produce", film, url=server.url, home=tmp_path, before=FAILING)
+    shown = command("produce", film, PREFECT_API_URL=server.url, home=tmp_path, before=FAILING)
     assert shown.returncode == 4
     (run,) = server.flow_runs("The Broken")
     states = {
@@ -196,8 +193,8 @@ def test_cancelled_run_ends_cancelled_and_resumes(
     title = f"The {number.name}"
     film = _write_film(tmp_path, title)
     process = subprocess.Popen(
-        [sys.executable, "-c", WAITING + START, "produce", str(film), "--jobs", "1"],
-        env=_environment(server.url, tmp_path), cwd=tmp_path, text=True,
+        command_line("produce", film, "--jobs", 1, before=WAITING),
+        env=quiet_environment(tmp_path, PREFECT_API_URL=server.url), cwd=tmp_path, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
@@ -218,7 +215,7 @@ def test_cancelled_run_ends_cancelled_and_resumes(
     ]  # fmt: skip
     if number == signal.SIGTERM:
         return  # what was kept does not depend on the signal
-    assert _takeboard("produce", film, url=server.url, home=tmp_path).returncode == 0
+    assert command("produce", film, PREFECT_API_URL=server.url, home=tmp_path).returncode == 0
     again = server.flow_runs(title)[-1]
     assert again["state"]["message"].startswith("1 take rendered, 2 reused")
 
@@ -226,7 +223,7 @@ def test_cancelled_run_ends_cancelled_and_resumes(
 def test_wrong_storyboard_makes_no_flow_run(server: PrefectServer, tmp_path: Path) -> None:
     film = _write_film(tmp_path, "The Wrong")
     film.write_text(film.read_text().replace("duration: 12f", "duration: -1f"))
-    assert _takeboard("produce", film, url=server.url, home=tmp_path).returncode == 2
+    assert command("produce", film, PREFECT_API_URL=server.url, home=tmp_path).returncode == 2
     assert server.flow_runs("The Wrong") == []
 
 
@@ -234,22 +231,22 @@ def test_dead_server_is_one_line_and_local_runs(tmp_path: Path) -> None:
     film = _write_film(tmp_path, "Alone")
     url = f"http://127.0.0.1:{free_port()}/api"
     started = time.monotonic()
-    shown = _takeboard("produce", film, url=url, home=tmp_path)
+    shown = command("produce", film, PREFECT_API_URL=url, home=tmp_path)
     assert time.monotonic() - started < 10
     assert shown.returncode == 2
     assert len(shown.stderr.splitlines()) == 1
     assert shown.stderr.startswith(f"{url}: no Prefect server answers")
     assert "--local" in shown.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.yaml"]
-    assert _takeboard("produce", film, "--local", url=url, home=tmp_path).returncode == 0
+    assert command("produce", film, "--local", PREFECT_API_URL=url, home=tmp_path).returncode == 0
 
 
 def test_a_server_that_dies_in_mid_run_costs_the_record_and_not_the_film(tmp_path: Path) -> None:
     film = _write_film(tmp_path, "The Lonely")
     with running_server(tmp_path / "server") as dying:
         process = subprocess.Popen(
-            [sys.executable, "-c", HALTING + START, "produce", str(film), "--jobs", "1"],
-            env=_environment(dying.url, tmp_path), cwd=tmp_path, text=True,
+            command_line("produce", film, "--jobs", 1, before=HALTING),
+            env=quiet_environment(tmp_path, PREFECT_API_URL=dying.url), cwd=tmp_path, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         assert process.stdout is not None
@@ -278,7 +275,7 @@ def test_without_a_server_prefect_is_not_imported(tmp_path: Path) -> None:
     code = f"from flows.cli import app; app(standalone_mode=False){tail}"
     shown = subprocess.run(
         [sys.executable, "-c", code, "produce", str(film), "--quiet"],
-        env=_environment("", tmp_path), cwd=tmp_path, capture_output=True, text=True,
+        env=quiet_environment(tmp_path), cwd=tmp_path, capture_output=True, text=True,
         timeout=60, check=True,
     )  # fmt: skip
     assert shown.stdout == "[]\n"
@@ -291,7 +288,7 @@ def test_run_forms_explain_every_parameter(tmp_path: Path) -> None:
         "print(json.dumps([flow.parameters.model_dump() for flow in (produce, preview)]))"
     )
     shown = subprocess.run(
-        [sys.executable, "-c", code], env=_environment("", tmp_path), cwd=tmp_path,
+        [sys.executable, "-c", code], env=quiet_environment(tmp_path), cwd=tmp_path,
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     for form in json.loads(shown.stdout):
@@ -307,26 +304,3 @@ def _write_film(folder: Path, title: str) -> Path:
     path = folder / "film.yaml"
     path.write_text(FILM.replace("TITLE", title), encoding="utf-8")
     return path
-
-
-def _takeboard(
-    *words: object, url: str, home: Path, before: str = ""
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", before + START, *map(str, words)],
-        env=_environment(url, home), cwd=home, capture_output=True, text=True,
-        timeout=90, check=False,
-    )  # fmt: skip
-
-
-def _environment(url: str, home: Path) -> dict[str, str]:
-    dropped = ("PREFECT_", "TAKEBOARD_")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(dropped)}
-    return {
-        **kept,
-        "HOME": str(home),
-        "PREFECT_HOME": str(home / ".prefect"),
-        "PREFECT_API_URL": url,
-        "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }

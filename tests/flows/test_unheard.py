@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.flows.films import command, command_line, quiet_environment
 from tests.flows.prefect_server import free_port, running_server
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(240)]
-
-REPOSITORY = Path(__file__).parents[2]
 
 FILM = """
 version: 1
@@ -36,8 +33,6 @@ def render_take(job, *rest):
 flows.shots.render_take = render_take
 """
 
-START = "from flows.cli import main; main()"
-
 
 def test_a_server_met_again_hears_how_runs_ended(tmp_path: Path) -> None:
     port, home = free_port(), tmp_path / "server"
@@ -57,11 +52,7 @@ def test_a_server_met_again_hears_how_runs_ended(tmp_path: Path) -> None:
             states = [server.flow_runs(f"The {name}")[0]["state"] for name in ("Lonely", "Killed")]
             assert [state["type"] for state in states] == ["RUNNING", "RUNNING"]
 
-            again = subprocess.run(
-                [sys.executable, "-c", START, "produce", "lonely.yaml"],
-                env=_environment(url, tmp_path), cwd=tmp_path, capture_output=True, text=True,
-                timeout=90, check=False,
-            )  # fmt: skip
+            again = command("produce", "lonely.yaml", home=tmp_path, PREFECT_API_URL=url)
             assert again.returncode == 0, again.stderr
             told = server.flow_runs("The Lonely")[0]["state"]
             assert (told["type"], told["message"]) == (
@@ -84,24 +75,11 @@ def _halted(folder: Path, title: str, url: str) -> subprocess.Popen[str]:
     film.write_text(FILM.replace("TITLE", title), encoding="utf-8")
     store = folder / film.stem
     process = subprocess.Popen(
-        [sys.executable, "-c", HALTING + START, "produce", str(film),
-         "--store", str(store / "store"), "--out", str(store / "out")],
-        env=_environment(url, folder), cwd=folder, text=True,
+        command_line("produce", film, "--store", store / "store", "--out", store / "out",
+                     before=HALTING),
+        env=quiet_environment(folder, PREFECT_API_URL=url), cwd=folder, text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "waiting\n"
     return process
-
-
-def _environment(url: str, home: Path) -> dict[str, str]:
-    dropped = ("PREFECT_", "TAKEBOARD_")
-    kept = {name: text for name, text in os.environ.items() if not name.startswith(dropped)}
-    return {
-        **kept,
-        "HOME": str(home),
-        "PREFECT_HOME": str(home / ".prefect"),
-        "PREFECT_API_URL": url,
-        "PYTHONPATH": str(REPOSITORY),
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
