@@ -1,104 +1,94 @@
-"""The server takes for dead what is silent and nothing else: a real one, made impatient."""
+"""The server's own watch over runs: it really calls crashed what has fallen silent."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import Iterator
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from prefect import flow
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_URL, PREFECT_HOME, temporary_settings
+from prefect.states import Completed, Pending, Running, Submitting
 
-from flows.farm.automations import AUTOMATIONS
-from tests.farm.one_machine import Machine, environment, machine_up
+from flows.farm import automations
+from flows.farm.automations import ensure_automations
+from flows.farm.deaths import SILENT
+from tests.flows.prefect_server import running_server
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(240)]
 
-PATIENCE_S = 12
-"""Instead of minutes, in seconds."""
+WITHIN = timedelta(seconds=12)
 
-RUNS = """
-import asyncio, sys, time
-from datetime import timedelta
-from prefect.client.orchestration import get_client
-from prefect.events import emit_event
-from prefect.states import Completed, Pending, Running, Scheduled, Suspended
-from flows.farm.automations import AUTOMATIONS
-from flows.farm.deployments import ensure_deployments
-from flows.farm.last_word import say_that_it_waits
-from flows.farm.names import PREVIEW
 
-STATES = {
-    "silent": [Running()],
-    "never began": [Pending()],
-    "in the queue": [],
-    "done": [Running(), Completed()],
-    "tried again": [Running(), Scheduled(name="Rescheduled")],
-    "waits for a person": [Running(), Suspended(timeout_seconds=3600)],
-}
+@flow(name="shot")
+def shot() -> None:
+    """Of the name that is watched; never run."""
 
-async def hasten(client):
-    for one in AUTOMATIONS:
-        trigger = one.trigger.model_copy(update={"within": timedelta(seconds=int(sys.argv[1]))})
-        (kept,) = await client.read_automations_by_name(one.name)
-        await client.update_automation(kept.id, one.model_copy(update={"trigger": trigger}))
 
-def sign_of_life(run):
-    emit_event(
-        "prefect.flow-run.heartbeat",
-        resource={"prefect.resource.id": f"prefect.flow-run.{run.id}"},
-        related=[{"prefect.resource.id": f"prefect.flow.{run.flow_id}",
-                  "prefect.resource.role": "flow", "prefect.resource.name": "preview"}],
+@flow(name="somebody-elses")
+def other() -> None:
+    """Not ours to watch."""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs in every state that matters."""
+
+    silent: FlowRun
+    never_began: FlowRun
+    ended: FlowRun
+    other: FlowRun
+
+
+def test_what_falls_silent_is_crashed_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = [
+        one.model_copy(update={"trigger": one.trigger.model_copy(update={"within": WITHIN})})
+        for one in automations.AUTOMATIONS
+    ]
+    monkeypatch.setattr(automations, "AUTOMATIONS", quick)
+    with running_server(tmp_path / "server", services=("TRIGGERS", "EVENT_PERSISTER")) as server:
+        settings = {PREFECT_API_URL: server.url, PREFECT_HOME: tmp_path / "client"}
+        with temporary_settings(settings):
+            asyncio.run(_watch())
+
+
+async def _watch() -> None:
+    async with get_client() as client:
+        await ensure_automations(client)
+        await asyncio.sleep(2)  # until the server has loaded them
+        runs = await _runs(client)
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline:
+            names = await _names(client, runs.silent, runs.never_began)
+            if names == [SILENT, SILENT]:
+                break
+            await asyncio.sleep(1)
+        assert names == [SILENT, SILENT]
+        assert await _names(client, runs.ended, runs.other) == ["Completed", "Running"]
+
+
+async def _runs(client: PrefectClient) -> Runs:
+    async def made(of: Any, *states: Any) -> FlowRun:
+        run = await client.create_flow_run(of)
+        for state in states:
+            await client.set_flow_run_state(run.id, state, force=True)
+        return run
+
+    return Runs(
+        silent=await made(shot, Pending(), Running()),
+        never_began=await made(shot, Pending(), Submitting()),
+        ended=await made(shot, Pending(), Running(), Completed()),
+        other=await made(other, Pending(), Running()),
     )
 
-async def main():
-    async with get_client() as client:
-        deployment = (await ensure_deployments(client))[PREVIEW]
-        await hasten(client)
-        runs = {}
-        for name, states in STATES.items():
-            runs[name] = await client.create_flow_run_from_deployment(
-                deployment, parameters={"storyboard": "film.yaml"}, name=name
-            )
-            for state in states:
-                await client.set_flow_run_state(runs[name].id, state, force=True)
-        # The sign of life of its last moments comes after the word that it is suspended.
-        sign_of_life(runs["waits for a person"])
-        say_that_it_waits(runs["waits for a person"], "preview")
-        deadline = time.monotonic() + 3 * int(sys.argv[1])
-        while time.monotonic() < deadline:
-            found = {name: await client.read_flow_run(run.id) for name, run in runs.items()}
-            if sum(run.state.is_crashed() for run in found.values()) == 2:
-                break
-            await asyncio.sleep(0.5)
-        await asyncio.sleep(int(sys.argv[1]) - 3)
-        for name, run in runs.items():
-            state = (await client.read_flow_run(run.id)).state
-            print(f"{name}: {state.type.value} {state.message or ''}")
 
-asyncio.run(main())
-"""
-
-
-@pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with machine_up(tmp_path_factory.mktemp("impatient") / "home", "--no-worker") as machine:
-        yield machine
-
-
-@pytest.mark.slow
-def test_what_is_silent_is_crashed_and_what_waits_is_not(machine: Machine, tmp_path: Path) -> None:
-    shown = subprocess.run(
-        [sys.executable, "-c", RUNS, str(PATIENCE_S)],
-        env=environment(machine.home, PREFECT_API_URL=machine.url,
-                        PREFECT_HOME=str(tmp_path), PREFECT_LOGGING_LEVEL="CRITICAL"),
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    assert dict(line.split(": ", 1) for line in shown.stdout.splitlines()) == {
-        "silent": f"CRASHED {AUTOMATIONS[0].description}",
-        "never began": f"CRASHED {AUTOMATIONS[0].description}",
-        "in the queue": "SCHEDULED ",
-        "done": "COMPLETED ",
-        "tried again": "SCHEDULED ",
-        "waits for a person": "PAUSED ",
-    }
+async def _names(client: PrefectClient, *runs: FlowRun) -> list[str | None]:
+    return [(await client.read_flow_run(run.id)).state_name for run in runs]
