@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from PIL import Image
-
+from flows.page_pictures import data_address
 from flows.recorder import Recorder
 from generator.plan import Plan, ShotJob, total_quote
 from generator.takes import Take
 from media.words import counted
 
-__all__ = ["budget_rows", "data_address", "record_budget", "record_takes"]
+__all__ = ["budget_rows", "record_budget", "record_takes"]
 
-_SHEET_WIDTH = 1200
-"""Pixels; the sheet travels inside the artifact as a data address, which the UI draws."""
 _MOST_PAGES = 4
 """In the artifact, about 300 kB each; the files have them all."""
 
@@ -46,18 +41,6 @@ def record_takes(
         if job.shot_id in shots and job.key in takes:
             lines.append(_take_row(plan, job, takes[job.key]))
     recorder.markdown("takes", "\n".join(lines), f"{plan.film.title}: picks to approve")
-
-
-def data_address(sheet: Path, width: int = _SHEET_WIDTH) -> str:
-    """The picture, at most `width` pixels wide, as an address that a page can show."""
-    with Image.open(sheet) as image:
-        small = image.convert("RGB")
-    if small.width > width:
-        height = max(1, round(small.height * width / small.width))
-        small = small.resize((width, height), Image.Resampling.LANCZOS)
-    jpeg = io.BytesIO()
-    small.save(jpeg, "JPEG", quality=78)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
 
 
 def budget_rows(plan: Plan) -> Iterator[Mapping[str, object]]:

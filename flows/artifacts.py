@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterable, Mapping, Sequence
-
-from PIL import Image
 
 from flows.events import film_delivered
 from flows.made import MadeFilm
+from flows.page_pictures import data_address
 from flows.recorder import Recorder
 from generator.plan import Plan, ShotJob, total_quote
 from generator.plan_table import plan_dict
@@ -18,8 +15,6 @@ from media.words import counted
 
 __all__ = ["film_words", "record_failures", "record_film", "record_plan_table"]
 
-_SHEET_WIDTH = 1200
-"""Pixels; the sheet travels inside the artifact as a data address, which the UI draws."""
 _MOST_NAMES = 12
 """Of shots that lack the same."""
 _MOST_FAILED = 100
@@ -158,8 +153,7 @@ def _film_page(made: MadeFilm) -> str:
     lines += ["", f"Report: `{made.report}`"]
     sheets = made.deliveries[0].contact_sheets
     if sheets:
-        with Image.open(sheets[0]) as image:
-            lines += ["", f"![contact sheet]({_data_address(image)})"]
+        lines += ["", f"![contact sheet]({data_address(sheets[0])})"]
     if len(sheets) > 1:
         lines += ["", f"Page 1 of {len(sheets)}; the others are beside `{sheets[0]}`."]
     remarks = dict.fromkeys([*made.failed, *(r for one in made.deliveries for r in one.remarks)])
@@ -183,11 +177,3 @@ def _plan_words(plan: Plan) -> str:
         f"plan: {len(plan.jobs)} takes, {len(plan.missing)} to render for "
         f"{quote.usd:.2f} USD and {quote.gpu_seconds:.0f} s of GPU"
     )
-
-
-def _data_address(image: Image.Image) -> str:
-    small = image.convert("RGB")
-    small.thumbnail((_SHEET_WIDTH, _SHEET_WIDTH))
-    jpeg = io.BytesIO()
-    small.save(jpeg, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode("ascii")
