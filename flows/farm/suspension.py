@@ -19,13 +19,15 @@ from prefect.input import RunInput
 from pydantic import Field, StringConstraints, create_model
 
 from flows.approval import Approval, Waiting, how_to_approve
-from flows.approval_record import budget_rows, data_address
+from flows.approval_record import budget_rows
 from flows.options import FilmOptions
+from flows.page_pictures import data_address
 from flows.progress import Progress
 from flows.review import Replan, approve_made, by_whom, choose
 from generator.keys import content_digest
 from generator.picks_file import MOST_NOTE_CHARS, MOST_TAKES
-from generator.review import approve_budget
+from generator.plan import total_quote
+from generator.review import approve_budget, budget_words
 from media.errors import BudgetError, TakeboardError, UsageError
 from storyboards.film import film_shots
 
@@ -140,7 +142,8 @@ def _digest(waiting: Waiting) -> str:
     """Of all that is asked about."""
     plan = waiting.plan
     if waiting.subject == "budget":
-        return content_digest(*(job.key for job in plan.missing))[:16]
+        price = budget_words(total_quote(plan.missing))
+        return content_digest(price, *(job.key for job in plan.missing))[:16]
     picked = (f"{shot} {plan.job(shot).key}" for shot in sorted(plan.picked))
     return content_digest(*picked)[:16]
 
