@@ -454,8 +454,7 @@ def test_the_deployment_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     server.end = end
     monkeypatch.setattr(submit, "get_client", lambda **_: server)
     shots = FarmShots(uuid4(), "normal", Progress(), threading.Event())
-    lane = shots.lane(jobs)
-    assert lane.most == 2 * 2, "twice what the one worker that is online can make at a time"
+    shots.lane(jobs)
     for job in jobs:
         shots.rendering(job, film, store)()
     assert (server.deployments_read, len(server.runs)) == (1, 2)

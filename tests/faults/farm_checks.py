@@ -26,6 +26,10 @@ SETTLED_WITHIN_S = 150.0
 """A worker that is gone is noticed after a minute and a half."""
 
 
+_CHAINED = (1, 3, 4)
+"""Shots that go on from the one before."""
+
+
 def board(num_shots: int = 8, words: Mapping[int, str] | None = None) -> dict[str, Any]:
     """A film of tiny shots for two models, in which two chains go on from each other.
 
@@ -40,7 +44,7 @@ def board(num_shots: int = 8, words: Mapping[int, str] | None = None) -> dict[st
             "action": f"Beat {_beat(number)} of the night. {(words or {}).get(number, '')}",
             "backend": "pastel" if number % 3 == 2 else "sketch",
         }
-        if number in (1, 3, 4):
+        if number in _CHAINED:
             shot["join"] = {"from": f"sh{number * 10:04}", "mode": "extend"}
             shot["backend"] = shots[-1]["backend"]
         shots.append(shot)
@@ -157,7 +161,8 @@ def require_kept(
     for key, digest in watch.kept.items():
         assert digest_of(watch.store / "takes" / key[:2] / key) == digest, f"take {key} changed"
     require_once(farm, begun)
-    window = films * window_size(workers * SLOTS[GPU_POOL])
+    # A chain that has begun goes on though the window is full.
+    window = films * (window_size(workers * SLOTS[GPU_POOL]) + len(_CHAINED))
     assert watch.most_in_pool <= window, f"{watch.most_in_pool} in a window of {window}"
     require_settled(farm)
 
