@@ -33,6 +33,7 @@ from prefect.utilities.urls import url_for
 
 from flows.commands import Choice
 from flows.farm.asking import SoonTold
+from flows.farm.deaths import SILENT
 from flows.farm.links import linked_path
 from flows.farm.names import CPU_POOL, PREVIEW, PRODUCE
 from flows.progress import Progress
@@ -122,7 +123,9 @@ class _Following:
         if self._stopping_since and time.monotonic() - self._stopping_since > _STOP_WITHIN_S:
             return True
         state = self._state
-        return state is not None and (state.is_final() or state.type == StateType.PAUSED)
+        if state is None or state.name == SILENT:
+            return False  # its worker says otherwise in a moment, or another takes it up
+        return state.is_final() or state.type == StateType.PAUSED
 
     def look(self) -> None:
         """Tell what has come since the last look."""
