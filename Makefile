@@ -13,7 +13,7 @@ preview: $(VENV)/.ready
 	$(BIN)/takeboard preview $(FILM)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.ready-dev
 	scripts/check
