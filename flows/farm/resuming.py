@@ -33,7 +33,8 @@ from storyboards.film import Film
 
 __all__ = ["WaitingRuns", "takes_under_way", "waiting_runs"]
 
-_MOST_RUNS = 200
+_PAGE = 200
+"""Runs in one answer: the server's own limit, and more takes than workers make of one film."""
 _FORM_WITHIN_S = 5.0
 """A run is suspended a moment before its form is there."""
 
@@ -84,7 +85,7 @@ def takes_under_way(film: Film) -> frozenset[tuple[str, int]]:
     )
     try:
         with get_client(sync_client=True) as client:
-            runs = client.read_flow_runs(flow_run_filter=running, limit=_MOST_RUNS)
+            runs = client.read_flow_runs(flow_run_filter=running, limit=_PAGE)
     except (httpx.HTTPError, PrefectException):
         return frozenset()
     return frozenset(
@@ -105,7 +106,12 @@ def _suspended(client: SyncPrefectClient) -> list[FlowRun]:
             name=FlowRunFilterStateName(any_=["Suspended"]),
         )
     )
-    return client.read_flow_runs(flow_run_filter=waiting, limit=_MOST_RUNS)
+    found: list[FlowRun] = []
+    while True:
+        page = client.read_flow_runs(flow_run_filter=waiting, limit=_PAGE, offset=len(found))
+        found += page
+        if len(page) < _PAGE:
+            return found
 
 
 def _is_of(film: Film, run: FlowRun) -> bool:
