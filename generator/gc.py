@@ -68,7 +68,7 @@ def plan_gc(
 ) -> GcPlan:
     """Entries outside `keep_keys` that were last used longer ago than that. Removes nothing.
 
-    A ticket is kept while its take is not there, a ticket's file while a ticket names it. Of
+    A ticket's file is kept while a ticket names it, and a ticket as long as its take would be. Of
     PHASES, tickets of takes that are there, and files that no ticket names, a day is enough.
     """
     made_at = time.time()
