@@ -45,11 +45,11 @@ def stopped_when_called_off(stop: threading.Event, progress: Progress) -> Iterat
 
 def _ask(run: UUID, over: threading.Event, stop: threading.Event, progress: Progress) -> None:
     # A client of this thread's own.
-    client = get_client(httpx_settings={"timeout": _ANSWER_WITHIN_S}, sync_client=True)
-    while not over.wait(ASK_EVERY_S) and not stop.is_set():
-        if _is_called_off(client, run):
-            progress.note("cancelled on the Prefect server: stopping at the next step")
-            stop.set()
+    with get_client(httpx_settings={"timeout": _ANSWER_WITHIN_S}, sync_client=True) as client:
+        while not over.wait(ASK_EVERY_S) and not stop.is_set():
+            if _is_called_off(client, run):
+                progress.note("cancelled on the Prefect server: stopping at the next step")
+                stop.set()
 
 
 def _is_called_off(client: SyncPrefectClient, run: UUID) -> bool:

@@ -111,7 +111,8 @@ class PrefectRecorder(Recorder):
             if (there := self.pages.get(key)) is not None:
                 # Not `update_artifact`: it says all of the text once more, in an event.
                 body = {"data": text, "description": title}
-                get_client(sync_client=True).request("PATCH", f"/artifacts/{there}", json=body)  # type: ignore[arg-type]
+                with get_client(sync_client=True) as client:
+                    client.request("PATCH", f"/artifacts/{there}", json=body)  # type: ignore[arg-type]
             else:
                 made = create_markdown_artifact(text, key=key, description=title)
                 self.pages[key] = cast(UUID, made)
@@ -121,7 +122,8 @@ class PrefectRecorder(Recorder):
     def replace(self, key: str, text: str, title: str) -> None:
         def create(key: str) -> None:
             named = ArtifactCollectionFilter(key=ArtifactCollectionFilterKey(any_=[key]))
-            earlier = get_client(sync_client=True).read_latest_artifacts(artifact_filter=named)
+            with get_client(sync_client=True) as client:
+                earlier = client.read_latest_artifacts(artifact_filter=named)
             if earlier and earlier[0].data != text:
                 create_markdown_artifact(text, key=key, description=title)
 

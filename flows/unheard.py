@@ -110,17 +110,17 @@ def _left_behind(path: Path, server: str) -> Iterator[State[Any]]:
 
 
 def _tell(run: UUID, end: State[Any]) -> int:
-    client = get_client(sync_client=True)
-    try:
-        known = client.read_flow_run(run).state
-    except ObjectNotFound:
-        return 0  # deleted there
-    # What only seemed to have crashed, because nothing was heard of it, is known better here.
-    seemed = known is not None and known.type == StateType.CRASHED and end is not _KILLED
-    if known is not None and known.is_final() and not seemed:
-        return 0
-    client.set_flow_run_state(run, end, force=True)
-    return 1
+    with get_client(sync_client=True) as client:
+        try:
+            known = client.read_flow_run(run).state
+        except ObjectNotFound:
+            return 0  # deleted there
+        # What only seemed to have crashed, because nothing was heard of it, is known better here.
+        seemed = known is not None and known.type == StateType.CRASHED and end is not _KILLED
+        if known is not None and known.is_final() and not seemed:
+            return 0
+        client.set_flow_run_state(run, end, force=True)
+        return 1
 
 
 def _forget(path: Path) -> None:
