@@ -25,7 +25,7 @@ from prefect.client.schemas.filters import (
     LogFilter,
     LogFilterFlowRunId,
 )
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import Log, State, StateType
 from prefect.client.schemas.sorting import LogSort
 from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling
@@ -112,7 +112,7 @@ class _Following:
     def __init__(self, client: SyncPrefectClient, ordered: OrderedFilm, progress: Progress) -> None:
         self._client, self._ordered, self._progress = client, ordered, progress
         self._state: State[object] | None = None
-        self._told: set[UUID] = set()
+        self._lines_told = 0
         self._stopping_since = 0.0
         self._is_cancelled = self._silent = False
         self._soon_told = SoonTold()
@@ -177,14 +177,20 @@ class _Following:
             self._state = run.state
             if words := self._words(run.state):
                 self._progress.note(f"{self._ordered.title}: {words}")
-        for line in self._client.read_logs(
-            LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id])), sort=LogSort.TIMESTAMP_ASC,
-            offset=len(self._told), limit=200,
-        ):  # fmt: skip
-            self._told.add(line.id)
-            own = line.name == "prefect.flow_runs" and not line.message.startswith(_ENGINE_SAYS)
-            if own or line.level >= logging.WARNING:
-                self._progress.note(f"  {line.message}")
+        while lines := self._new_lines(run.id):
+            for line in lines:
+                own = line.name == "prefect.flow_runs" and not line.message.startswith(_ENGINE_SAYS)
+                if own or line.level >= logging.WARNING:
+                    self._progress.note(f"  {line.message}")
+
+    def _new_lines(self, run: UUID) -> list[Log]:
+        """The next of the log, a page at most."""
+        lines = self._client.read_logs(
+            LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run])), sort=LogSort.TIMESTAMP_ASC,
+            offset=self._lines_told, limit=200,
+        )  # fmt: skip
+        self._lines_told += len(lines)
+        return lines
 
     def _words(self, state: State[object]) -> str:
         """What a change of state means to who waits; nothing where the log says it."""
