@@ -125,7 +125,11 @@ def _acquire(
     while True:
         if number:
             if objects.create(f"{folder}/{number}", _facts(owner), patience):
-                break
+                highest = _highest(objects, folder, patience)
+                if highest is None or highest[0] <= number:
+                    break
+                # Free only because who had it is done; a later one was taken over from it.
+                objects.delete(f"{folder}/{number}")
             number = 0
         state = _highest(objects, folder, patience)
         if state is None:

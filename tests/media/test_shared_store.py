@@ -350,6 +350,20 @@ def test_a_lease_that_nobody_renews_is_taken_over(farm: Farm) -> None:
     assert objects.list("leases") == ()
 
 
+def test_a_lease_that_was_taken_over_is_held_though_the_first_one_is_given_back(
+    farm: Farm,
+) -> None:
+    objects = open_objects(farm.url)
+    # The holder of 1 was silent, 2 took over, and then the holder of 1 gave up after all.
+    objects.create("leases/x/2", b'{"owner": "other", "host": "m2", "beat": "1"}')
+    with (
+        pytest.raises(CancelledError),
+        hold_lease(objects, "leases/x", "me", Patience(5, _after(0.5)), is_over=lambda: False),
+    ):
+        pytest.fail("two hold it")
+    assert [one.name for one in objects.list("leases")] == ["leases/x/2"]
+
+
 def test_a_take_that_another_machine_publishes_meanwhile_is_taken(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
