@@ -20,7 +20,16 @@ from flows.farm.window import window_size
 from tests.faults.farm_run import Farm, until
 from tests.flows.films import command, picture_digests, sound_of
 
-__all__ = ["Watch", "board", "require_kept", "undisturbed", "watched", "write_board"]
+__all__ = [
+    "Film",
+    "Watch",
+    "board",
+    "finished_takes",
+    "require_kept",
+    "undisturbed",
+    "watched",
+    "write_board",
+]
 
 SETTLED_WITHIN_S = 150.0
 """A worker that is gone is noticed after a minute and a half."""
@@ -102,9 +111,14 @@ class Watch:
 
     def look(self) -> None:
         """Note the takes that are finished."""
-        for manifest in self.store.glob("takes/??/*/manifest.json"):
-            if "." not in manifest.parent.name and manifest.parent.name not in self.kept:
-                self.kept[manifest.parent.name] = digest_of(manifest.parent)
+        for key in finished_takes(self.store) - self.kept.keys():
+            self.kept[key] = digest_of(self.store / "takes" / key[:2] / key)
+
+
+def finished_takes(store: Path) -> set[str]:
+    """Keys of the takes that are in the store, whole."""
+    found = (manifest.parent.name for manifest in store.glob("takes/??/*/manifest.json"))
+    return {name for name in found if not name.startswith(".")}  # not those being published
 
 
 def digest_of(take: Path) -> str:

@@ -17,6 +17,7 @@ import pytest
 from tests.faults.farm_checks import (
     Film,
     board,
+    finished_takes,
     require_kept,
     require_once,
     require_settled,
@@ -70,7 +71,7 @@ def test_a_poisoned_shot_is_set_aside_and_the_others_are_made(farm: Farm) -> Non
     assert len(poisoned) == len(set(poisoned)) == 3
     farm.killed |= set(poisoned)
     # The second shot goes on from it; the third and the fourth are made.
-    assert len(list(store.glob("takes/??/*/manifest.json"))) == 2
+    assert len(finished_takes(store)) == 2
     require_once(farm, begun)
     require_settled(farm)
 
@@ -100,7 +101,7 @@ def test_the_store_goes_away_for_a_while(farm: Farm, expected: Film) -> None:
     ended = len(farm.marks("end"))
     run = _started(farm, path)
     until(lambda: len(farm.marks("end")) > 1 + ended or None, 90)
-    kept = {one.parent.name for one in store.glob("takes/??/*/manifest.json")}
+    kept = finished_takes(store)
     store.rename(gone)
     time.sleep(6)
     with suppress(OSError):
@@ -108,7 +109,7 @@ def test_the_store_goes_away_for_a_while(farm: Farm, expected: Film) -> None:
     gone.rename(store)
     assert farm.over(run, 150)["type"] == "COMPLETED"
     assert Film.at(path.parent / "out") == expected
-    assert kept <= {one.parent.name for one in store.glob("takes/??/*/manifest.json")}
+    assert kept <= finished_takes(store)
     require_settled(farm)
 
 
