@@ -119,6 +119,8 @@ def produce(
 def _make(choice: commands.Choice, *, detach: bool, as_json: bool, quiet: bool) -> None:
     if (detach or choice.urgency != "normal") and not choice.farm:
         raise UsageError("--detach and --urgency are for films that the farm makes: add --farm")
+    if choice.farm and choice.local:
+        raise UsageError("expected one of --farm and --local, got both")
     settings = read_settings()
     stop = Event()
     progress = Progress() if quiet or as_json else RichProgress(_err)

@@ -78,7 +78,8 @@ def order_film(film: Film, choice: Choice) -> OrderedFilm:
             raise UsageError(
                 f"the Prefect server has no deployment {name}",
                 where=str(client.api_url),
-                todo="run `takeboard up`, or `prefect deploy --all` with Takeboard's prefect.yaml",
+                todo="see that the address ends in /api; run `takeboard up`, or "
+                "`prefect deploy --all` with Takeboard's prefect.yaml",
             ) from None
         run = client.create_flow_run_from_deployment(
             deployment,

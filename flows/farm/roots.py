@@ -49,9 +49,9 @@ def require_inside_roots(path: Path, roots: Sequence[Path], what: str) -> Path:
     if any(real.is_relative_to(root) for root in roots):
         return real
     shown = " or ".join(map(str, roots)) or "one"
-    leads = f", which leads to {real}" if real != path else ""
+    leads = f" leads to {real}," if real != path else " is"
     raise UsageError(
-        f"the {what} is outside this worker's roots{leads}",
+        f"the {what}{leads} outside this worker's roots",
         where=str(path),
         todo=f"put it into {shown}, or start the worker with --root",
     )

@@ -106,7 +106,8 @@ def _cron(text: str, timezone: str) -> CronSchedule:
         except ValidationError:
             pass
     raise UsageError(
-        f"expected five fields (minute, hour, day, month, weekday), got {text!r}",
+        "expected five fields (minute 0-59, hour 0-23, day 1-31, month 1-12, weekday 0-6), "
+        f"got {text!r}",
         where="--cron",
         todo=f"every night at two is {_EVERY_NIGHT}",
     )

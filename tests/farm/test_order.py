@@ -155,6 +155,16 @@ def test_no_farm_is_one_line(tmp_path: Path) -> None:
     assert len(shown.stderr.splitlines()) == 1
 
 
+def test_a_film_is_made_here_or_on_the_farm(tmp_path: Path) -> None:
+    (tmp_path / "film.yaml").write_text(FILM)
+    shown = subprocess.run(
+        [sys.executable, "-c", START, "produce", "film.yaml", "--farm", "--local"],
+        env=environment(tmp_path / "home", PYTHONPATH=PATHS),
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (shown.returncode, shown.stderr) == (2, "expected one of --farm and --local, got both\n")
+
+
 def test_links_are_read_back_as_paths(tmp_path: Path) -> None:
     path = tmp_path / "a film [1] (cut).mp4"
     assert linked_path(f"[{path}]({path.as_uri()})") == path

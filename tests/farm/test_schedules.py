@@ -99,7 +99,10 @@ def test_an_interval_of_hours_counts_real_hours() -> None:
     [
         ({}, 'expected one of --cron, --interval and --rrule, got none; .* --cron "0 2'),
         ({"cron": "0 2 * * *", "interval": "6h"}, "got 2"),
-        ({"cron": "0 2 * * * *"}, r"--cron: expected five fields \(minute, hour.*0 2 \* \* \*"),
+        (
+            {"cron": "0 2 * * * *"},
+            r"--cron: expected five fields \(minute 0-59, hour.*0 2 \* \* \*",
+        ),
         ({"cron": "0 25 * * *"}, "--cron: expected five fields"),
         ({"cron": ""}, "--cron: expected five fields"),
         ({"cron": "0 0 30 2 *"}, "cron 0 0 30 2 .*: such a moment never comes"),
