@@ -14,7 +14,7 @@ from prefect.context import SettingsContext, get_settings_context
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 
-__all__ = ["AWAY", "SoonTold", "is_away"]
+__all__ = ["AWAY", "SoonTold", "is_away", "is_token_race"]
 
 AWAY = (httpx.HTTPError, PrefectException)
 """What a client raises when the server does not answer, or not as it should."""
@@ -26,8 +26,17 @@ _RETRIES = 1
 def is_away(error: BaseException) -> bool:
     """Whether the same question may well be answered a little later."""
     if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code >= 500 or error.response.status_code in (408, 429)
+        code = error.response.status_code
+        return code >= 500 or code in (408, 429) or is_token_race(error.response)
     return isinstance(error, httpx.HTTPError)
+
+
+def is_token_race(answer: httpx.Response) -> bool:
+    """Whether the server refuses a CSRF token that another request has just had replaced.
+
+    Each of several first requests of one client fetches one, and only the last one counts.
+    """
+    return answer.status_code == 403 and "CSRF" in answer.text
 
 
 class SoonTold:

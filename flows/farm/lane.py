@@ -25,11 +25,14 @@ _MOST = 200
 class Workers:
     """How many takes the pool's workers can make at a time; asked for every ten seconds."""
 
-    def __init__(self, client: SyncPrefectClient) -> None:
-        self._client = client
+    def __init__(
+        self, client: SyncPrefectClient, note: Callable[[str], None] = lambda text: None
+    ) -> None:
+        self._client, self._note = client, note
         self._lock = threading.Lock()
         self._asked_at = -_KNOWN_FOR_S
-        self._online = 0
+        self._online = -1
+        """-1: not known yet."""
         self._soon_told = SoonTold()
 
     @property
@@ -38,8 +41,13 @@ class Workers:
         with self._lock:
             if time.monotonic() - self._asked_at >= _KNOWN_FOR_S:
                 self._asked_at = time.monotonic()
-                self._online = self._count()
-            return self._online * SLOTS[GPU_POOL]
+                before, self._online = self._online, self._count()
+                if not self._online and before:
+                    self._note(
+                        f"no worker of the pool {GPU_POOL} is there: the takes wait for one "
+                        f"(takeboard worker --pool {GPU_POOL})"
+                    )
+            return max(self._online, 0) * SLOTS[GPU_POOL]
 
     def _count(self) -> int:
         try:

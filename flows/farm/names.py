@@ -29,7 +29,7 @@ CPU_POOL = "cpu"
 GPU_POOL = "gpu"
 """Takes that a device makes."""
 
-SLOTS: Mapping[str, int] = {CPU_POOL: 4, GPU_POOL: 2}
+SLOTS: Mapping[str, int] = {CPU_POOL: 8, GPU_POOL: 2}
 """Runs at a time in one worker. Films mostly wait for their takes and for ffmpeg; of two takes of
 one model one is decoded and encoded while the other is denoised."""
 

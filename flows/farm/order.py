@@ -32,7 +32,7 @@ from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
 from flows.commands import Choice
-from flows.farm.asking import SoonTold
+from flows.farm.asking import SoonTold, is_token_race
 from flows.farm.deaths import SILENT
 from flows.farm.links import linked_path
 from flows.farm.names import CPU_POOL, PREVIEW, PRODUCE
@@ -45,6 +45,7 @@ from storyboards.film import Film
 __all__ = ["OrderedFilm", "follow_film", "order_film"]
 
 _EVERY_S = 1.0
+_LATE_LINES = 50
 _ENGINE_SAYS = ("Beginning ", "View at ", "Finished in state ", "Downloading flow code")
 """Lines of Prefect's own in the log of a run, which say what is said here anyway."""
 _STOP_WITHIN_S = 180.0
@@ -113,7 +114,7 @@ class _Following:
     def __init__(self, client: SyncPrefectClient, ordered: OrderedFilm, progress: Progress) -> None:
         self._client, self._ordered, self._progress = client, ordered, progress
         self._state: State[object] | None = None
-        self._lines_told = 0
+        self._told: set[UUID] = set()
         self._stopping_since = 0.0
         self._is_cancelled = self._silent = False
         self._soon_told = SoonTold()
@@ -185,12 +186,13 @@ class _Following:
                     self._progress.note(f"  {line.message}")
 
     def _new_lines(self, run: UUID) -> list[Log]:
-        """The next of the log, a page at most."""
-        lines = self._client.read_logs(
+        """The next of the log, a page at most; what comes late stands among the last ones."""
+        page = self._client.read_logs(
             LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run])), sort=LogSort.TIMESTAMP_ASC,
-            offset=self._lines_told, limit=200,
+            offset=max(0, len(self._told) - _LATE_LINES), limit=200,
         )  # fmt: skip
-        self._lines_told += len(lines)
+        lines = [line for line in page if line.id not in self._told]
+        self._told |= {line.id for line in lines}
         return lines
 
     def _words(self, state: State[object]) -> str:
@@ -230,6 +232,8 @@ def _client() -> Iterator[SyncPrefectClient]:
     except httpx.HTTPStatusError as error:
         code = error.response.status_code
         todo = "set PREFECT_API_AUTH_STRING to its password" if code in (401, 403) else ""
+        if is_token_race(error.response):
+            todo = "run it again"
         raise UsageError(
             f"the Prefect server refuses ({code})", where=str(error.request.url), todo=todo
         ) from error

@@ -59,7 +59,7 @@ class FarmShots:
         self._answers = Answers(self._client, progress, stop)
         self._runs = ShotRuns(flow_run, urgency, self._client, self._answers)
         self._watch = RunWatch(self._client)
-        self._workers = Workers(self._client)
+        self._workers = Workers(self._client, progress.note)
         self._window = window_of(())
         self._ready: Sequence[str] = ()
         """Takes that could be in the pool as well."""
@@ -120,14 +120,15 @@ class FarmShots:
             if run.was_over:
                 continue
             ended = self._wait(run, job, store)
-            if ended.type == StateType.COMPLETED and self._appears(store, job.key):
-                continue
             if ended.type == StateType.CANCELLED and not run.ours:
                 continue  # by another film that asked for it too
             if ended.name == STORE_AWAY:
                 patience.wait(StoreError(ended.message, where=_where(job)))
                 continue
-            tries += 1
+            tries += 1  # also of a take that was published and is not whole
+            published = ended.type == StateType.COMPLETED and self._appears(store, job.key)
+            if published and tries < MOST_TRIES:
+                continue
             if tries >= MOST_TRIES or ended.type in (StateType.FAILED, StateType.CANCELLED):
                 if (take := store.find(job.key)) is not None:
                     return take

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from prefect.client.schemas.objects import FlowRun
@@ -19,14 +20,23 @@ def waiting_run(run: FlowRun, place: int) -> Waiting:
         id=str(run.id),
         setup=tag_value(run.tags, "setup"),
         urgency=QUEUES.get(tag_value(run.tags, "urgency"), QUEUES["normal"]),
-        seconds=float(tag_value(run.tags, "seconds") or 0),
+        seconds=_seconds(run, "seconds"),
         place=place,
-        chain_s=float(tag_value(run.tags, "chain") or 0),
+        chain_s=_seconds(run, "chain"),
         film=tag_value(run.tags, "film"),
-        left_s=float(tag_value(run.tags, "left") or 0),
+        left_s=_seconds(run, "left"),
         # What a pool's list of due runs says of a state is its name alone.
         suspect=run.state_name == RESCHEDULED,
     )
+
+
+def _seconds(run: FlowRun, name: str) -> float:
+    """A tag's number; 0 for what is none: anybody may write tags."""
+    try:
+        seconds = float(tag_value(run.tags, name))
+    except ValueError:
+        return 0.0
+    return seconds if math.isfinite(seconds) and seconds > 0 else 0.0
 
 
 def fitting(waiting: Sequence[Waiting], under_way: Sequence[Waiting]) -> list[Waiting]:

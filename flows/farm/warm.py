@@ -124,7 +124,7 @@ class WarmChild:
         assert process.stdout is not None
         assert self._ready is not None
         while line := await process.stdout.readline():
-            answer = json.loads(line)
+            answer = _answer(line)
             if "ready" in answer and not self._ready.done():
                 self._ready.set_result(None)
             if "ended" in answer:
@@ -144,6 +144,15 @@ class WarmChild:
         waiting = self._runs.get(flow_run)
         if waiting is not None and not waiting.done():
             waiting.set_result(ended)
+
+
+def _answer(line: bytes) -> dict[str, Any]:
+    """What the child says; nothing in a line that is not its own."""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def _ended(answer: dict[str, Any]) -> Ended:

@@ -14,7 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import State, StateType
 
-from flows.farm.asking import AWAY, SoonTold
+from flows.farm.asking import SoonTold
 
 __all__ = ["Ended", "RunWatch", "Watched"]
 
@@ -88,7 +88,9 @@ class RunWatch:
                 with self._soon_told():
                     self._ask(waiting)
                 self._silent_since = None
-            except AWAY:
+            except Exception:
+                # Not only a server that is away: a proxy may answer with a page of its own. This
+                # thread must go on, for everybody waits for it.
                 if self._silent_since is None:
                     self._silent_since = time.monotonic()
             time.sleep(_EVERY_S)
