@@ -106,6 +106,8 @@ class Farm:
     """Machines that share one store: each has a local copy of its own."""
 
     def __init__(self, server: ObjectServer, folder: Path) -> None:
+        # What an earlier test of this process knew of the address was of another server's.
+        forget_connections()
         self.server, self.folder = server, folder
         self.bucket = server.bucket("films")
         self.url = "s3://films/lighthouse"
