@@ -56,11 +56,8 @@ def test_a_worker_for_each_gpu_until_it_is_told_to_stop(two_gpus: str, tmp_path:
         assert process.stdout.readline() == (
             f"workers {host}-gpu0, {host}-gpu1; logs in {logs}; Ctrl-C ends them\n"
         )
-        workers = until(
-            lambda: _children(process.pid) if len(_children(process.pid)) == 2 else None
-        )
-        seen = sorted(_variable(pid, "CUDA_VISIBLE_DEVICES")[:8] for pid in workers)
-        assert seen == ["GPU-aaaa", "GPU-bbbb"]
+        # Between fork and exec a process still has its parent's environment.
+        workers = until(lambda: _seeing(process.pid, ["GPU-aaaa", "GPU-bbbb"]))
         process.send_signal(signal.SIGTERM)
         said, _ = process.communicate(timeout=60)
     finally:
@@ -71,10 +68,14 @@ def test_a_worker_for_each_gpu_until_it_is_told_to_stop(two_gpus: str, tmp_path:
     assert [pid for pid in workers if Identity.of(pid)] == []
 
 
-def _children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def _seeing(parent: int, gpus: list[str]) -> list[int] | None:
+    """The processes that `parent` has started, once each sees one of the GPUs."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    workers = [int(pid) for pid in children]
+    return workers if sorted(_gpu_of(pid) for pid in workers) == gpus else None
 
 
-def _variable(pid: int, name: str) -> str:
+def _gpu_of(pid: int) -> str:
     environ = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
-    return next(one.partition("=")[2] for one in environ if one.startswith(f"{name}="))
+    given = (one.partition("=")[2] for one in environ if one.startswith("CUDA_VISIBLE_DEVICES="))
+    return next(given, "")[:8]
