@@ -46,7 +46,13 @@ __all__ = ["OrderedFilm", "follow_film", "order_film"]
 
 _EVERY_S = 1.0
 _LATE_LINES = 50
-_ENGINE_SAYS = ("Beginning ", "View at ", "Finished in state ", "Downloading flow code")
+_ENGINE_SAYS = (
+    "Beginning ",
+    "View at ",
+    "Finished in state ",
+    "Downloading flow code",
+    "Task run failed with state",
+)
 """Lines of Prefect's own in the log of a run, which say what is said here anyway."""
 _STOP_WITHIN_S = 180.0
 """A cancelled film ends at its next step; after that it is left to its worker, and so is one of
@@ -181,8 +187,8 @@ class _Following:
                 self._progress.note(f"{self._ordered.title}: {words}")
         while lines := self._new_lines(run.id):
             for line in lines:
-                own = line.name == "prefect.flow_runs" and not line.message.startswith(_ENGINE_SAYS)
-                if own or line.level >= logging.WARNING:
+                told = line.name == "prefect.flow_runs" or line.level >= logging.WARNING
+                if told and not line.message.startswith(_ENGINE_SAYS):
                     self._progress.note(f"  {line.message}")
 
     def _new_lines(self, run: UUID) -> list[Log]:
