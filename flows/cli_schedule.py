@@ -94,6 +94,10 @@ def _schedule(
 ) -> None:
     film = _checked(choice)
     url = _connect()
+    from flows.farm.environment import require_reachable
+
+    require_reachable(choice.film)
+
     from flows.farm.schedules import FilmSchedule, schedule_film
     from flows.farm.timing import next_runs, schedule_from, when_words
 

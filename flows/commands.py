@@ -171,10 +171,11 @@ def order(
     All are asked for before the first is followed; with `detach` none is. UsageError when no
     farm answers.
     """
-    from flows.farm.environment import connect_to_farm
+    from flows.farm.environment import connect_to_farm, require_reachable
 
     films = [(one, load(one)) for one in _variants(choice)]
     connect_to_farm()
+    require_reachable(choice.film)
 
     from flows.farm.order import follow_film, order_film
 

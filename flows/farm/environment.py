@@ -12,12 +12,14 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 
 from flows.farm.home import Home, find_home
+from flows.farm.roots import require_inside_roots
 from flows.settings import server_url
 from media.errors import UsageError
 
 __all__ = [
     "connect_to_farm",
     "connect_with_person",
+    "require_reachable",
     "server_environment",
     "worker_environment",
 ]
@@ -143,6 +145,16 @@ def connect_with_person(environ: MutableMapping[str, str] = os.environ) -> str:
     for name, text in _PERSON.items():
         environ.setdefault(name, text)
     return connect_to_farm(environ)
+
+
+def require_reachable(storyboard: Path, environ: Mapping[str, str] = os.environ) -> None:
+    """UsageError when the farm that `takeboard up` runs on this machine would refuse to read it.
+
+    Of a farm elsewhere only its workers know their folders, and say so when they take the film.
+    """
+    running = find_home(environ).running()
+    if running is not None and running.url == environ.get("PREFECT_API_URL") and running.roots:
+        require_inside_roots(storyboard, running.roots, "storyboard")
 
 
 def _password(file: Path | None, environ: Mapping[str, str]) -> str:

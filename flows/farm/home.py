@@ -36,6 +36,8 @@ class Running(BaseModel, frozen=True):
     password_file: Path | None
     processes: dict[str, Identity] = {}
     """The server and the workers by name."""
+    roots: tuple[Path, ...] = ()
+    """Folders in which its workers allow storyboards, films and stores."""
 
     @property
     def ui(self) -> str:

@@ -53,7 +53,7 @@ def require_inside_roots(path: Path, roots: Sequence[Path], what: str) -> Path:
     raise UsageError(
         f"the {what}{leads} outside this worker's roots",
         where=str(path),
-        todo=f"put it into {shown}, or start the worker with --root",
+        todo=f"put it into {shown}, or start the worker (`takeboard up`) with --root",
     )
 
 

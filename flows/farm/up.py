@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flows.farm.crew import SERVES, TAKEBOARD
@@ -67,16 +67,27 @@ def up(
     with _alone(home), stop_signals() as stop:
         _clear_away(home, say)
         options.listening.require_free()
+        workers = tuple(_workers(options, environ))
         if database := options.database or environ.get(DATABASE, ""):
             require_database(database)
         farm = _Farm(home, options, say, stop)
         try:
-            farm.start(replace(options, database=database), environ)
+            farm.start(replace(options, database=database), workers, environ)
             farm.tend()
         except CancelledError:
             pass
         finally:
             farm.end()
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A worker that `up` starts."""
+
+    name: str
+    pool: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What it has besides that of all workers."""
 
 
 class _Farm:
@@ -90,10 +101,12 @@ class _Farm:
         self._tended: list[Tended] = []
         me = Identity.of(os.getpid())
         assert me is not None
-        self._running = Running(up=me, url=self._url, password_file=None)
+        self._running = Running(up=me, url=self._url, password_file=None, roots=options.roots)
         self._lifeline, self._ours = os.pipe()
 
-    def start(self, options: UpOptions, environ: Mapping[str, str]) -> None:
+    def start(
+        self, options: UpOptions, workers: Sequence[_Worker], environ: Mapping[str, str]
+    ) -> None:
         """Bring up the server, what stands on it, and the workers."""
         listening = options.listening
         password = environ.get(PASSWORD, "")
@@ -114,9 +127,9 @@ class _Farm:
         where = (listening.host, str(listening.port))
         self._begin(_SERVER, (sys.executable, "-m", "flows.farm.serve", *where), for_server)
         self._furnish(for_workers)
-        for name, pool, more in _workers(options, environ):
-            command = (*TAKEBOARD, "worker", "--pool", pool, "--name", name)
-            self._begin(name, command, {**for_workers, **more})
+        for worker in workers:
+            command = (*TAKEBOARD, "worker", "--pool", worker.pool, "--name", worker.name)
+            self._begin(worker.name, command, {**for_workers, **worker.environment})
         self._wait_for_workers()
         self._tell(options)
 
@@ -239,16 +252,14 @@ def _clear_away(home: Home, say: Callable[[str], None]) -> None:
     home.forget()
 
 
-def _workers(
-    options: UpOptions, environ: Mapping[str, str]
-) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Name, pool and own environment of each worker of this machine."""
+def _workers(options: UpOptions, environ: Mapping[str, str]) -> Iterator[_Worker]:
+    """Those of this machine. UsageError for a GPU that is not there."""
     if not options.workers:
         return
     host = socket.gethostname()
-    yield f"{host}-{CPU_POOL}", CPU_POOL, {}
+    yield _Worker(f"{host}-{CPU_POOL}", CPU_POOL)
     for gpu in find_gpus(options.gpus, environ):
-        yield f"{host}-{gpu.name}", GPU_POOL, {"CUDA_VISIBLE_DEVICES": gpu.uuid}
+        yield _Worker(f"{host}-{gpu.name}", GPU_POOL, {"CUDA_VISIBLE_DEVICES": gpu.uuid})
 
 
 def _last_line(log: Path) -> str:

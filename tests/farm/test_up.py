@@ -16,6 +16,7 @@ import pytest
 from flows.farm.automations import AUTOMATIONS
 from flows.farm.processes import Identity
 from tests.farm.one_machine import Machine, environment, machine_up, takeboard, until
+from tests.flows.prefect_server import free_port
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
@@ -106,6 +107,34 @@ def test_a_port_in_use_is_one_line(machine: Machine, tmp_path: Path) -> None:
         "choose another with --port and --host, or end what uses it\n"
     )
     assert not (tmp_path / "home" / "up.json").exists()
+
+
+def test_a_gpu_that_is_not_there_is_one_line_before_anything_starts(tmp_path: Path) -> None:
+    shown = takeboard(tmp_path / "home", "up", "--gpus", "7", "--port", str(free_port()))
+    assert (shown.returncode, len(shown.stderr.splitlines())) == (2, 1)
+    assert shown.stderr.startswith("--gpus: no GPU '7'; this machine has ")
+    assert "starting the server" not in shown.stdout
+    assert not (tmp_path / "home" / "logs" / "server.log").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("produce", "--farm", "--detach"), ("schedule", "--cron", "@daily")]
+)
+def test_a_storyboard_that_no_worker_may_read_is_refused_at_once(
+    machine: Machine, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    made = takeboard(machine.home, "new", str(tmp_path / "outside"))
+    assert made.returncode == 0, made.stderr
+    path = tmp_path / "outside" / "storyboard.yaml"
+    asked = len(machine.ask("flow_runs"))
+    command, *options = words
+    shown = takeboard(machine.home, command, str(path), *options)
+    assert shown.returncode == 2
+    assert shown.stderr == (
+        f"{path}: the storyboard is outside this worker's roots; put it into "
+        f"{machine.home.parent}, or start the worker (`takeboard up`) with --root\n"
+    )
+    assert len(machine.ask("flow_runs")) == asked
 
 
 def test_commands_find_the_server_in_the_home(machine: Machine) -> None:
