@@ -24,6 +24,7 @@ from flows.cli_words import (
     OutFolder,
     QuietFlag,
     Sets,
+    ShotName,
     StoreFolder,
     VariantName,
     named,
@@ -89,11 +90,16 @@ def plan(
     variant: VariantName = None,
     store: StoreFolder = None,
     only: Only = None,
+    farm: Annotated[
+        bool, typer.Option("--farm", help="For the models of the farm, not of this machine.")
+    ] = False,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Show what would be rendered, what it costs, what is stale and why, and what is lost."""
-    choice = commands.Choice(film, variables(sets), variant=variant, store=store, only=named(only))
+    choice = commands.Choice(
+        film, variables(sets), variant=variant, store=store, only=named(only), farm=farm
+    )
     planned = commands.plan(choice, read_settings())
     if as_json:
         print_json(commands.plan_facts(planned))
@@ -103,7 +109,7 @@ def plan(
 
 def pick(
     film: FilmPath,
-    shot: Annotated[str, typer.Argument(metavar="SHOT", help="Such as sc010/sh0020.")],
+    shot: ShotName,
     take: Annotated[int, typer.Argument(metavar="TAKE", min=1, help="Number of the take.")],
     sets: Sets = None,
     variant: VariantName = None,

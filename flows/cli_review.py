@@ -15,6 +15,7 @@ from flows.cli_words import (
     JsonFlag,
     QuietFlag,
     Sets,
+    ShotName,
     StoreFolder,
     VariantName,
     pairs,
@@ -63,6 +64,7 @@ def approve(
     """Say yes to what waits: the budget of the takes to make, or the picks of those made."""
     from flows.review import approve as say_yes
     from flows.review import by_whom
+    from generator.picks import require_shot
 
     reviewed = _Reviewed.of(commands.Choice(film, variables(sets), variant=variant, store=store))
     picks = _picks(pick)
@@ -71,7 +73,10 @@ def approve(
     if approved.budget is not None:
         lines += reviewed.resume("budget", {"decision": "approve", "name": name})
     elif approved.shots:
-        chosen = [{"shot": shot, "take": take} for shot, take in picks.items()]
+        chosen = [
+            {"shot": require_shot(reviewed.film, shot).id, "take": take}
+            for shot, take in picks.items()
+        ]
         answer = {"decision": "approve", "name": name, "picks": chosen}
         lines += reviewed.resume("picks", answer)
     _print(lines, quiet)
@@ -79,7 +84,7 @@ def approve(
 
 def retake(
     film: FilmPath,
-    shot: Annotated[str, typer.Argument(metavar="SHOT", help="Such as sc010/sh0020.")],
+    shot: ShotName,
     note: Annotated[
         str,
         typer.Option(
@@ -93,12 +98,14 @@ def retake(
 ) -> None:
     """Ask for one more take of a shot, which becomes its pick; the next run renders it."""
     from flows.review import choose
+    from generator.picks import require_shot
 
     reviewed = _Reviewed.of(commands.Choice(film, variables(sets), variant=variant, store=store))
-    job = choose(reviewed.replan, {}, [(shot, note)]).job(shot)
+    plan = choose(reviewed.replan, {}, [(shot, note)])
+    job = plan.job(require_shot(plan.film, shot).id)
     words = f": {job.note}" if job.note else ""
-    line = f"{shot}: take {job.take} will be made{words} ({_picks_file(reviewed.film)})"
-    answer = {"decision": "retake", "retakes": [{"shot": shot, "note": job.note}]}
+    line = f"{job.shot_id}: take {job.take} will be made{words} ({_picks_file(reviewed.film)})"
+    answer = {"decision": "retake", "retakes": [{"shot": job.shot_id, "note": job.note}]}
     _print([line, *reviewed.resume("picks", answer)], quiet)
 
 

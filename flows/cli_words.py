@@ -21,6 +21,7 @@ __all__ = [
     "OutFolder",
     "QuietFlag",
     "Sets",
+    "ShotName",
     "StoreFolder",
     "VariantName",
     "named",
@@ -35,6 +36,9 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only error
 Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Give a variable a value; repeatable."),
+]
+ShotName = Annotated[
+    str, typer.Argument(metavar="SHOT", help="Such as sc010/sh0020, or sh0020 where it is clear.")
 ]
 VariantName = Annotated[
     str | None, typer.Option("--variant", metavar="NAME", help="A row of the variants table.")

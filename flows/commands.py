@@ -98,11 +98,19 @@ def check_line(facts: Mapping[str, Any]) -> str:
 
 
 def plan(choice: Choice, settings: Settings) -> Plan:
-    """The plan of the film; nothing is rendered or written."""
+    """The plan of the film; nothing is rendered or written.
+
+    For the farm, as its runs would plan it now. UsageError when no farm answers.
+    """
     from flows.planning import plan_film
 
     film = load(choice)
-    return plan_film(film, options_for(choice, settings, film))
+    readiness = None
+    if choice.farm:
+        from flows.farm.readiness import readiness_of_farm
+
+        readiness = readiness_of_farm()
+    return plan_film(film, options_for(choice, settings, film), readiness)
 
 
 def plan_facts(planned: Plan) -> dict[str, Any]:
@@ -272,10 +280,12 @@ def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
     from flows.farm.readiness import readiness_here
     from flows.planning import plan_film
     from flows.review import choose
+    from generator.picks import require_shot
     from generator.picks_file import picks_path
 
     film = load(choice)
     options = options_for(choice, settings, film)
+    shot = require_shot(film, shot).id
     words = [f"{shot}: take {take} is the pick ({_short(picks_path(film))})"]
     # A pick is kept by the take's key, which follows from the weights that it is made with.
     readiness = readiness_here(words.append)

@@ -46,19 +46,20 @@ def choose(
 ) -> Plan:
     """Pick takes by shot and ask for retakes, shot and note each; the plan as it is then.
 
-    UsageError, with nothing written, when a take is not there to be picked.
+    Shots may be named as people do (`storyboards.shot_names`). UsageError, with nothing written,
+    when a take is not there to be picked.
     """
     planned = replan()
-    for shot, take in picks.items():
+    chosen = {require_shot(planned.film, name).id: take for name, take in picks.items()}
+    again = [(require_shot(planned.film, name).id, note) for name, note in retakes]
+    for shot, take in chosen.items():
         require_take(planned.film, shot, take)
-    for shot, _ in retakes:
-        require_shot(planned.film, shot)
-    for shot, take in picks.items():
+    for shot, take in chosen.items():
         # A pick changes the takes of the shots that go on from it, and so what their keys are.
         key = replan().job(shot, take).key
         pick_take(planned.film, shot, take, key)
         tell(picked(planned.film, shot, take, key))
-    for shot, note in retakes:
+    for shot, note in again:
         ask_retake(planned.film, shot, note)
     return replan() if picks or retakes else planned
 

@@ -69,7 +69,8 @@ def plan_gc(
     """Entries outside `keep_keys` that were last used longer ago than that. Removes nothing.
 
     A ticket's file is kept while a ticket names it, and a ticket as long as its take would be. Of
-    PHASES, tickets of takes that are there, and files that no ticket names, a day is enough.
+    PHASES, tickets of takes that are there, and files that no ticket names, a day is enough. What
+    was put there within the last day for a take to be made is never removed: a farm may be at it.
     """
     made_at = time.time()
     ordered = sorted(stores, key=lambda store: store.kind not in PHASES)
@@ -104,14 +105,18 @@ def _unused(
     store: ContentStore, keep: frozenset[str], older_than_days: float
 ) -> Iterator[tuple[str, float]]:
     """Keys that are not kept, in order, and after how many days they go."""
-    brief = min(older_than_days, _BRIEF_DAYS)
     takes = ContentStore(store.root, "takes")
     kept = keep | assets_of_tickets(store.root) if store.kind == ASSETS else keep
+    days = {
+        **dict.fromkeys(PHASES, min(older_than_days, _BRIEF_DAYS)),
+        TICKETS: max(older_than_days, _BRIEF_DAYS),
+        ASSETS: _BRIEF_DAYS,
+    }.get(store.kind, older_than_days)
     for key in sorted(store.keys()):
         if store.kind == TICKETS and takes.peek(key):
-            yield key, brief
+            yield key, min(older_than_days, _BRIEF_DAYS)
         elif key not in kept:
-            yield key, brief if store.kind in (*PHASES, ASSETS) else older_than_days
+            yield key, days
 
 
 def _ledgers(stores: Sequence[ContentStore]) -> Iterator[Ledger]:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from generator.picks_file import KEY_CHARS, Pick, picks_path, read_choices, write_choices
 from media.errors import UsageError
-from storyboards.fields import did_you_mean
 from storyboards.film import Film, Shot, film_shots
+from storyboards.shot_names import shot_named
 
 __all__ = [
     "Pick",
@@ -52,11 +52,6 @@ def save_picks(film: Film, picks: Mapping[str, Pick]) -> None:
     write_choices(film, replace(read_choices(film), shots=picks))
 
 
-def require_shot(film: Film, shot_id: str) -> Shot:
+def require_shot(film: Film, name: str) -> Shot:
     """The shot of that name; UsageError, with the name that was meant, when there is none."""
-    shots = {shot.id: shot for shot in film_shots(film)}
-    if shot_id not in shots:
-        raise UsageError(
-            f'there is no shot "{shot_id}" in the film{did_you_mean(shot_id, list(shots))}'
-        )
-    return shots[shot_id]
+    return shot_named(film_shots(film), name)

@@ -6,8 +6,8 @@ from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from media.errors import UsageError
-from storyboards.fields import did_you_mean
 from storyboards.film import Shot
+from storyboards.shot_names import shot_named
 
 if TYPE_CHECKING:
     from generator.plan import ShotJob
@@ -27,14 +27,10 @@ def parent_of(shot: Shot) -> str:
 
 
 def wanted_shots(shots: Sequence[Shot], only: tuple[str, ...]) -> frozenset[str]:
-    """The ids in `only`, or of all shots; UsageError for one that is not in the film."""
-    known = [shot.id for shot in shots]
-    for shot_id in only:
-        if shot_id not in known:
-            raise UsageError(
-                f'there is no shot "{shot_id}" in the film{did_you_mean(shot_id, known)}'
-            )
-    return frozenset(only or known)
+    """The ids of those named in `only`, or of all shots; UsageError for one that is not there."""
+    return frozenset(shot_named(shots, name).id for name in only) or frozenset(
+        shot.id for shot in shots
+    )
 
 
 def parents_first(shots: Sequence[Shot], wanted: Set[str]) -> list[Shot]:

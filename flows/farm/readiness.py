@@ -38,6 +38,7 @@ __all__ = [
     "forget_gone",
     "publish_readiness",
     "readiness_here",
+    "readiness_of_farm",
 ]
 
 _PREFIX = "takeboard_worker_"
@@ -190,6 +191,17 @@ def readiness_here(say: Callable[[str], None]) -> FarmReadiness | None:
         say(f"{server_url} does not answer: planned for the models of this machine")
         return None
     return found if any(found.workers.values()) else None
+
+
+def readiness_of_farm() -> FarmReadiness:
+    """What a film that the farm makes is planned with. UsageError when no farm answers."""
+    from flows.farm.environment import connect_with_person
+
+    connect_with_person()
+    from flows.farm.person import farm_client
+
+    with farm_client() as client:
+        return farm_readiness(client)
 
 
 def _workers(client: SyncPrefectClient) -> Iterator[Worker]:

@@ -6,7 +6,7 @@ import asyncio
 import errno
 from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Timer
@@ -21,7 +21,7 @@ from prefect.client.schemas.actions import VariableCreate, VariableUpdate, WorkP
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.commands import Choice, pick
+from flows.commands import Choice, pick, plan
 from flows.farm.names import GPU_POOL, WORKER_TYPE
 from flows.farm.readiness import (
     FarmReadiness,
@@ -368,6 +368,7 @@ def connect(monkeypatch: pytest.MonkeyPatch, server: Server | None) -> None:
 
     monkeypatch.setattr("flows.farm.environment.connect_with_person", connect_with_person)
     monkeypatch.setattr("prefect.client.orchestration.get_client", client)
+    monkeypatch.setattr("flows.farm.person.get_client", client)
 
 
 def test_a_person_s_commands_plan_as_the_farm_does(
@@ -395,6 +396,27 @@ def test_a_person_s_commands_plan_as_the_farm_does(
     assert "does not answer: planned for the models of this machine" in pick(
         choice, "sc010/sh0010", 1, read_settings({})
     )
+
+
+def test_a_plan_for_the_farm_is_not_one_for_this_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    connect(monkeypatch, server)
+    publish(Asked(server), "gpu0", told_by(tmp_path / "gpu0", **WAN))
+    server.comes("gpu0")
+    path = tmp_path / "film.yaml"
+    path.write_text(ONE_SHOT)
+    choice = Choice(path, {}, store=tmp_path / "store")
+    here = plan(choice, read_settings({}))
+    there = plan(replace(choice, farm=True), read_settings({}))
+    assert ({job.backend for job in here.jobs}, {job.backend for job in there.jobs}) == (
+        {"animatic"},
+        {"wan"},
+    )
+    connect(monkeypatch, None)
+    with pytest.raises(UsageError, match="no farm runs on this machine"):
+        plan(replace(choice, farm=True), read_settings({}))
 
 
 @pytest.mark.server

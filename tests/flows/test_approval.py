@@ -107,7 +107,7 @@ def test_a_retake_renders_one_take_and_waits_for_it_alone(tmp_path: Path) -> Non
         make(path)
     said(path, "approve")
     make(path)
-    answer = said(path, "retake", "sc020/sh0050", "--note", "slower, less smile")
+    answer = said(path, "retake", "sh0050", "--note", "slower, less smile")
     assert answer == "sc020/sh0050: take 2 will be made: slower, less smile (film.picks.yaml)\n"
     [job] = plan_of(path).missing
     assert (job.shot_id, job.take) == ("sc020/sh0050", 2)
@@ -126,7 +126,7 @@ def test_approving_with_other_picks(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="expected a take from 1 to 2, got 3"):
         said(path, "approve", "--pick", "sc010/sh0020=3")
     assert not picks_path(load_film(path)).exists()
-    said(path, "approve", "--pick", "sc010/sh0020=2")
+    said(path, "approve", "--pick", "sh0020=2")
     assert make(path).plan.picked["sc010/sh0020"] == 2
 
 
