@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,15 +52,19 @@ def render_picture(
     jobs: int = 2,
     should_stop: Callable[[], bool] | None = None,
     on_span: Callable[[int, int], None] | None = None,
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> PictureReport:
     """Write the film's picture to `out`, encoding only the spans that `store` does not hold.
 
     `out` has exactly the timeline's frames. `on_span(done, total)` is called from this thread.
+    Each span is encoded within `turn()`, and so are they joined: there who makes several films
+    at once may have one wait for another.
     """
     spans = cut_spans(timeline)
-    pieces, encoded = _pieces(spans, timeline, store, encoding, jobs, should_stop, on_span)
-    concat_copy(pieces, out, fps=timeline.fps)
-    frames = probe(out, count_frames=True).num_frames
+    pieces, encoded = _pieces(spans, timeline, store, encoding, jobs, should_stop, on_span, turn)
+    with turn():
+        concat_copy(pieces, out, fps=timeline.fps)
+        frames = probe(out, count_frames=True).num_frames
     if frames != timeline.num_frames:
         raise MediaError(f"expected {timeline.num_frames} frames, got {frames}", where=str(out))
     return PictureReport(len(spans), encoded, len(spans) - encoded, frames)
@@ -143,6 +147,7 @@ def _pieces(
     jobs: int,
     should_stop: Callable[[], bool] | None,
     on_span: Callable[[int, int], None] | None,
+    turn: Callable[[], AbstractContextManager[None]],
 ) -> tuple[list[Path], int]:
     """The file of every span, in order, and how many had to be encoded."""
     keys = [span_key(span, timeline, encoding) for span in spans]
@@ -152,11 +157,12 @@ def _pieces(
     tell(len(found), len(found) + len(missing))
     stop = _Stop(should_stop)
 
+    def encode(key: str, span: Span) -> Path:
+        with turn():
+            return _encode(key, span, timeline, store, encoding, stop)
+
     with _one_thread_a_frame(), ThreadPoolExecutor(max(1, jobs), "span") as pool:
-        waiting = {
-            pool.submit(_encode, key, span, timeline, store, encoding, stop): key
-            for key, span in missing.items()
-        }
+        waiting = {pool.submit(encode, key, span): key for key, span in missing.items()}
         try:
             _collect(waiting, found, tell)
         except BaseException:

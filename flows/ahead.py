@@ -56,13 +56,13 @@ class AheadCut:
         """
         names = frozenset(made)
         pieces: dict[str, Work[Take | None]] = {
-            OPEN: Work(_quietly(self._open), optional=True),
-            SOUND: Work(_quietly(self._make_sounds), (OPEN,), optional=True),
+            OPEN: Work(self._quietly(self._open), optional=True),
+            SOUND: Work(self._quietly(self._make_sounds), (OPEN,), optional=True),
         }
         for shot in film_shots(self._finishing.film):
             key = self._plan.job(shot.id).key
             needs = (OPEN, key) if key in names else (OPEN,)
-            land = _quietly(partial(self._land, shot, key))
+            land = self._quietly(partial(self._land, shot, key))
             pieces[f"cut ahead: {shot.id}"] = Work(land, needs, optional=True)
         return pieces
 
@@ -121,17 +121,20 @@ class AheadCut:
     def _is_over(self) -> bool:
         return self.enough.is_set() or self._run.stop.is_set()
 
+    def _quietly(self, step: Callable[[], None]) -> Callable[[], None]:
+        """`step` when no film has anything else for the cores to do."""
 
-def _quietly(step: Callable[[], None]) -> Callable[[], None]:
-    def run() -> None:
-        try:
-            step()
-        except CancelledError:
-            raise
-        except Exception:
-            return  # the cut does the same again, and tells
+        def run() -> None:
+            try:
+                with self._run.turns.turn(self._is_over, "ahead"):
+                    step()
+            except CancelledError:
+                if self._run.stop.is_set():
+                    raise
+            except Exception:
+                return  # the cut does the same again, and tells
 
-    return run
+        return run
 
 
 def _stand_ins(plan: Plan, film: Film) -> CutMaterial:

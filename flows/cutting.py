@@ -96,6 +96,12 @@ class _Desk:
 
     def _files(self, timeline: Timeline, work: Path) -> Delivered:
         picture, report, sound = self._picture_and_sound(timeline, work)
+        with self.run.turns.turn(self.run.stop.is_set):
+            return self._delivered(timeline, picture, report, sound)
+
+    def _delivered(
+        self, timeline: Timeline, picture: Path, report: PictureReport, sound: FinishedSound
+    ) -> Delivered:
         out = self.options.out
         film = deliver(
             timeline,
@@ -150,6 +156,7 @@ class _Desk:
                 jobs=self.options.jobs,
                 should_stop=run.stop.is_set,
                 on_span=lambda done, total: run.progress.at("picture", done, total),
+                turn=lambda: run.turns.turn(run.stop.is_set),
             )
 
         def mix_sound() -> FinishedSound:
@@ -164,7 +171,12 @@ class _Desk:
             "picture": Work(
                 run.recorder.task("cut picture", f"{self.name} picture", cut_picture, facts)
             ),
-            "sound": Work(run.recorder.task("mix sound", f"{self.name} sound", mix_sound, facts)),
+            "sound": Work(
+                run.turns.taking(
+                    run.recorder.task("mix sound", f"{self.name} sound", mix_sound, facts),
+                    run.stop.is_set,
+                )
+            ),
         }
         outcome = run_all(steps, jobs=2, stop=run.stop)
         for error in outcome.failed.values():

@@ -46,7 +46,8 @@ def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     started = time.monotonic()
     store = TakeStore(options.store)
     readiness = run.elsewhere.readiness() if run.elsewhere else None
-    plan = with_damaged(plan_film(film, options, readiness), store, run)
+    with run.turns.turn(run.stop.is_set, "plan"):
+        plan = with_damaged(plan_film(film, options, readiness), store, run)
     spent = spent_usd(film, store)
     allowed = require_budget(plan, film.budget, spent_usd=spent)
     finishing = Finishing(plan, options)

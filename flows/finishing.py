@@ -111,9 +111,10 @@ class Finishing:
         if not wanted:
             return
         shots = wanted.values()
+        job, stop = self._plan.job, run.stop.is_set
         run.progress.stage("finish", sum(self._recipes[shot.id].num_frames for shot in shots))
         work = {
-            key: Work(self._recorded(shot, takes[self._plan.job(shot.id).key], run))
+            key: Work(run.turns.taking(self._recorded(shot, takes[job(shot.id).key], run), stop))
             for key, shot in wanted.items()
         }
         outcome = run_all(work, jobs=self._jobs, stop=run.stop)

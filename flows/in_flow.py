@@ -19,8 +19,8 @@ from flows.artifacts import film_words
 from flows.commands import Choice, options_for
 from flows.farm.confine import confined_options, confined_store, load_confined
 from flows.farm.missed import missed_end
-from flows.farm.names import URGENCIES, Urgency
-from flows.farm.seat import THIS_SEAT
+from flows.farm.names import QUEUES, URGENCIES, Urgency
+from flows.farm.seat import THIS_SEAT, Seat
 from flows.farm.submit import FarmShots
 from flows.farm.suspension import SuspendedApproval, until_answered
 from flows.farm.variants import submit_variants, submitted_words
@@ -34,6 +34,7 @@ from flows.process import THIS_PROCESS, Process
 from flows.progress import Progress
 from flows.settings import read_settings
 from flows.settled import settled
+from flows.turns import FreeTurns
 from generator.plan import Plan
 from media.errors import CancelledError, TakeboardError
 from storyboards.film import Film
@@ -99,11 +100,19 @@ def _made_on_worker(choice: Choice, store: str) -> MadeFilm:
     with recorded_film(film, shown) as record:
         shots = None
         if seat:
-            shots = FarmShots(UUID(str(flow_run.id)), choice.urgency, record.progress, stop)
+            run_id = UUID(str(flow_run.id))
+            shots = FarmShots(run_id, choice.urgency, record.progress, stop, seat.watch)
             shots.take_up()
         approval = _approval(film, options, record.progress, shots)
-        run = FilmRun(record.progress, record.recorder, stop, shots, approval)
+        turns = _turns(seat, choice.urgency, record.progress)
+        run = FilmRun(record.progress, record.recorder, stop, shots, approval, turns)
         return until_answered(lambda: make_film(film, options, run))
+
+
+def _turns(seat: Seat | None, urgency: Urgency, progress: Progress) -> FreeTurns:
+    if seat is None or seat.turns is None:
+        return FreeTurns()
+    return seat.turns.of_film(QUEUES[urgency], progress.note)
 
 
 def _urgency(asked: Urgency) -> Urgency:

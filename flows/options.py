@@ -12,6 +12,7 @@ from flows.approval import Approval
 from flows.pool import Lane
 from flows.progress import Progress
 from flows.recorder import Recorder
+from flows.turns import FreeTurns
 from generator.plan import ShotJob
 from generator.takes import Take, TakeStore
 from storyboards.film import Film
@@ -62,6 +63,8 @@ class FilmRun:
     """None: this process makes all takes itself."""
     approval: Approval = field(default_factory=Approval)
     """Where the film waits for a person."""
+    turns: FreeTurns = field(default_factory=FreeTurns)
+    """At the cores, where other films are made in this process."""
 
 
 def preview_size(size: tuple[int, int]) -> tuple[int, int]:

@@ -121,7 +121,7 @@ class Room:
                 run.progress.advance("sound", label=job.name)
                 return entry
 
-            return Work(make)
+            return Work(run.turns.taking(make, run.stop.is_set))
 
         outcome = run_all(
             {key: work_for(job) for key, job in jobs.items()},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Event, Lock
+from typing import TypeVar
 
 from flows.artifacts import record_failures
 from flows.options import FilmOptions, FilmRun
@@ -20,6 +21,8 @@ from generator.takes import Take, TakeStore
 from media.errors import CancelledError, RenderError, StoreError, TakeboardError, UsageError
 
 __all__ = ["BesideShots", "RenderedShots", "render_shots", "waits_elsewhere"]
+
+T = TypeVar("T")
 
 DEVICE, REMOTE, FARM = "device", "remote", "farm"
 
@@ -123,9 +126,16 @@ class _Desk:
             preparing = f"prepare {job.backend}"
             if job.backend not in prepared:
                 prepared.add(job.backend)
-                yield preparing, Work(self._preparing(job.backend), (), lane, setup)
-            made = self._counted(self._rendering(job))
+                yield (
+                    preparing,
+                    Work(self._in_turn(lane, self._preparing(job.backend)), (), lane, setup),
+                )
+            made = self._counted(self._in_turn(lane, self._rendering(job)))
             yield job.key, Work(made, (preparing, *needs), lane, setup)
+
+    def _in_turn(self, lane: str, make: Callable[[], T]) -> Callable[[], T]:
+        """`make`, which waits for its turn where it needs a core."""
+        return self.run.turns.taking(make, self.run.stop.is_set) if lane == CPU else make
 
     def _counted(self, make: Callable[[], Take]) -> Callable[[], Take]:
         """`make`, and one take more to be told of."""

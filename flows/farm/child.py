@@ -39,8 +39,11 @@ from flows.farm.asking import is_away
 from flows.farm.last_word import say_that_it_waits
 from flows.farm.seat import THIS_SEAT, Seat
 from flows.farm.shot import shot
+from flows.farm.watching import RunWatch
 from flows.preview import preview
 from flows.produce import produce
+from flows.settings import read_settings
+from flows.turns import Turns
 from generator.backends.registry import InstalledBackends
 
 __all__ = ["FLOWS", "Child", "main"]
@@ -75,6 +78,8 @@ class Child:
         self._saying = threading.Lock()
         self._backends = InstalledBackends()
         self._client: SyncPrefectClient = get_client(sync_client=True)
+        self._turns = Turns(read_settings().jobs)
+        self._watch = RunWatch(self._client)
         self._flow_names: dict[UUID, str] = {}
         self._stops: dict[str, threading.Event] = {}
 
@@ -95,7 +100,9 @@ class Child:
             self._answers.write(json.dumps(answer) + "\n")
 
     def _run(self, run: str) -> None:
-        seat = Seat(self._worker, self._pool, self._backends, self._stops[run])
+        seat = Seat(
+            self._worker, self._pool, self._backends, self._stops[run], self._turns, self._watch
+        )
         THIS_SEAT.set(seat)
         ended: dict[str, str] = {}
         try:

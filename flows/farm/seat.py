@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import Event
 
+from flows.farm.watching import RunWatch
+from flows.turns import Turns
 from generator.backends.base import Backend
 
 __all__ = ["THIS_SEAT", "Seat"]
@@ -22,6 +24,10 @@ class Seat:
     """The same objects for every run of the process: what they loaded stays loaded."""
     stop: Event
     """Set when the run is cancelled; it ends at its next step."""
+    turns: Turns | None = None
+    """Of all films of the process, at its cores."""
+    watch: RunWatch | None = None
+    """Over all takes that films of the process wait for."""
 
 
 THIS_SEAT: ContextVar[Seat | None] = ContextVar("this_seat", default=None)

@@ -38,7 +38,8 @@ __all__ = ["MOST_TRIES", "FarmShots"]
 MOST_TRIES = 3
 """So often a film asks for a take whose run ends without it, and without saying why."""
 
-_POLL_S = 0.2
+_POLL_S = 1.0
+"""How soon a film that waits sees that it was cancelled; each of its takes waits by itself."""
 _ASK_AGAIN_S = 2.0
 _LOOK_S = 10.0
 """A worker that has made a take may be long in telling the server, when that was away."""
@@ -52,13 +53,20 @@ the names of a folder for up to a minute (nfs(5), acdirmax)."""
 class FarmShots:
     """Makes takes on the farm, for one film flow. Its methods may be called from any thread."""
 
-    def __init__(self, flow_run: UUID, urgency: Urgency, progress: Progress, stop: Event) -> None:
-        """`flow_run` is the film's own."""
+    def __init__(
+        self,
+        flow_run: UUID,
+        urgency: Urgency,
+        progress: Progress,
+        stop: Event,
+        watch: RunWatch | None = None,
+    ) -> None:
+        """`flow_run` is the film's own; `watch` is that of all films of this process."""
         self._progress, self._stop = progress, stop
         self._client: SyncPrefectClient = get_client(sync_client=True)
         self._answers = Answers(self._client, progress, stop)
         self._runs = ShotRuns(flow_run, urgency, self._client, self._answers)
-        self._watch = RunWatch(self._client)
+        self._watch = watch or RunWatch(self._client)
         self._workers = Workers(self._client, progress.note)
         self._window = window_of(())
         self._ready: Sequence[str] = ()

@@ -1,24 +1,31 @@
-"""One question for all the runs that a film waits for, asked again and again by one thread."""
+"""One question for all the runs that films wait for, asked again and again by one thread."""
 
 from __future__ import annotations
 
 import contextvars
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+)
+from prefect.client.schemas.objects import TERMINAL_STATES, State, StateType
 
 from flows.farm.asking import SoonTold
 
 __all__ = ["Ended", "RunWatch", "Watched"]
 
 _EVERY_S = 0.5
+_ALL_EVERY_S = 10.0
+"""Asked in between is only what has ended; this finds runs that were deleted."""
 _MOST_IN_ONE = 200
 """Runs in one answer: the server's own limit."""
 
@@ -42,13 +49,15 @@ class Watched:
 
 
 class RunWatch:
-    """The runs of one film that are not over yet."""
+    """The runs that the films of one process wait for."""
 
     def __init__(self, client: SyncPrefectClient) -> None:
         self._client = client
-        self._runs: dict[UUID, Watched] = {}
+        self._runs: dict[UUID, list[Watched]] = {}
+        """Films that share a take wait for the same run."""
         self._lock = threading.Lock()
         self._asking: threading.Thread | None = None
+        self._asked_all_at = 0.0
         self._silent_since: float | None = None
         self._soon_told = SoonTold()
 
@@ -63,7 +72,7 @@ class RunWatch:
         """Keep an eye on the run."""
         watched = Watched()
         with self._lock:
-            self._runs[run] = watched
+            self._runs.setdefault(run, []).append(watched)
             if self._asking is None:
                 context = contextvars.copy_context()
                 self._asking = threading.Thread(
@@ -74,13 +83,15 @@ class RunWatch:
             yield watched
         finally:
             with self._lock:
-                self._runs.pop(run, None)
+                self._runs[run].remove(watched)
+                if not self._runs[run]:
+                    del self._runs[run]
 
     def _ask_all(self) -> None:
         """Ask until there is nothing more to ask for."""
         while True:
             with self._lock:
-                waiting = dict(self._runs)
+                waiting = {run: tuple(watching) for run, watching in self._runs.items()}
                 if not waiting:
                     self._asking = None
                     return
@@ -95,20 +106,29 @@ class RunWatch:
                     self._silent_since = time.monotonic()
             time.sleep(_EVERY_S)
 
-    def _ask(self, waiting: dict[UUID, Watched]) -> None:
+    def _ask(self, waiting: Mapping[UUID, Sequence[Watched]]) -> None:
+        now = time.monotonic()
+        whole = now - self._asked_all_at > _ALL_EVERY_S
+        final = FlowRunFilterState(type=FlowRunFilterStateType(any_=list(TERMINAL_STATES)))
         ids = list(waiting)
         for first in range(0, len(ids), _MOST_IN_ONE):
             some = ids[first : first + _MOST_IN_ONE]
-            runs = self._client.read_flow_runs(
-                flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=some)), limit=_MOST_IN_ONE
-            )
+            asked = FlowRunFilter(id=FlowRunFilterId(any_=some), state=None if whole else final)
+            runs = self._client.read_flow_runs(flow_run_filter=asked, limit=_MOST_IN_ONE)
             states = {run.id: run.state for run in runs}
             for run in some:
-                if run not in states:
-                    waiting[run].over.set()
-                elif (state := states[run]) is not None and state.is_final():
-                    waiting[run].ended = _ended(state)
-                    waiting[run].over.set()
+                if (state := states.get(run)) is not None and state.is_final():
+                    _settle(waiting[run], _ended(state))
+                elif whole and run not in states:
+                    _settle(waiting[run], Ended())
+        if whole:
+            self._asked_all_at = now
+
+
+def _settle(watching: Sequence[Watched], ended: Ended) -> None:
+    for watched in watching:
+        watched.ended = ended
+        watched.over.set()
 
 
 def _ended(state: State[object]) -> Ended:
