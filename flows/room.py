@@ -13,7 +13,8 @@ from editor.timeline import Caption, ClipMedia, PlacedSound, Timeline
 from flows.options import FilmOptions, FilmRun, preview_size
 from flows.pool import Work, run_all
 from generator.keys import content_digest
-from generator.sound.plan import SoundJob, SoundPlan, plan_sound
+from generator.sound.jobs import SoundJob, SoundPlan
+from generator.sound.plan import plan_sound
 from generator.sound.render import SOUND_FILE, render_sound
 from media.store import ContentStore, Entry
 from media.timebase import SAMPLE_RATE

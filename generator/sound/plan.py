@@ -14,21 +14,21 @@ from typing import Literal
 
 from generator.sound.ambience import Run, ambience_runs, seam_samples, unknown_words
 from generator.sound.foley import match_cues, natural_seconds
+from generator.sound.jobs import NativeLine, SoundJob, SoundLoss, SoundPlan, Spoken
 from generator.sound.requests import (
     BedRequest,
     CueRequest,
     FileRequest,
     LineRequest,
     SoundRequest,
-    sound_key,
 )
 from generator.sound.speech import voice_for
 from media.timebase import SAMPLE_RATE, samples_at
 from storyboards.fields import TransitionKind
-from storyboards.film import Asset, Character, Cut, Film, MusicCue, Shot, SoundCue, SpokenLine
+from storyboards.film import Character, Cut, Film, MusicCue, Shot, SoundCue, SpokenLine
 from storyboards.speech_length import estimate_speech_s
 
-__all__ = ["NativeLine", "SoundJob", "SoundLoss", "SoundPlan", "Spoken", "plan_sound"]
+__all__ = ["plan_sound"]
 
 LINE_FILE_LUFS = -17.0
 AMBIENCE_FILE_LUFS = -37.0
@@ -47,85 +47,6 @@ _EFFECT_RING_S = Fraction(1)
 _EFFECT_FADE_S = Fraction(1, 4)
 _MUSIC_FILE_FADE_S = Fraction(1, 2)
 _FASTEST_SPEECH = Fraction(16, 10)
-
-Stem = Literal["dialogue", "effects", "ambience", "music"]
-Kind = Literal["line", "ambience", "sfx", "music"]
-
-
-@dataclass(frozen=True, slots=True)
-class Spoken:
-    """The line behind a sound, for captions and for mouths that move."""
-
-    text: str
-    speaker: str
-    """Name of the character, as captions show it."""
-    lang: str
-    """The language of `text`: another than asked for when the line has no translation."""
-
-
-@dataclass(frozen=True, slots=True)
-class SoundJob:
-    """A sound to make or fetch, and its place on a stem."""
-
-    kind: Kind
-    name: str
-    """For people: the shot and what is heard."""
-    request: SoundRequest
-    shot: str
-    """The shot that it belongs to (the first of several)."""
-    stem: Stem
-    start_sample: int
-    num_samples: int
-    """As much as is heard at most."""
-    gain_db: float = 0.0
-    fade_in_samples: int = 0
-    fade_out_samples: int = 0
-    duck_db: float = 0.0
-    asset: Asset | None = None
-    """The user's file, when the request is for one."""
-    spoken: Spoken | None = None
-
-    @property
-    def key(self) -> str:
-        """What the made sound is kept under."""
-        return sound_key(self.request)
-
-
-@dataclass(frozen=True, slots=True)
-class NativeLine:
-    """A line that is spoken in the take's own sound: for captions and the dialogue stem."""
-
-    shot: str
-    spoken: Spoken
-    start_sample: int
-    num_samples: int
-    """As long as saying it takes by estimate: nobody tells when a model speaks."""
-
-
-@dataclass(frozen=True, slots=True)
-class SoundLoss:
-    """Something the storyboard asks for that will not be heard."""
-
-    shot: str
-    """Empty: of the whole film."""
-    field: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class SoundPlan:
-    """Jobs in the order of their stems, then of the film; and what is lost."""
-
-    jobs: tuple[SoundJob, ...]
-    losses: tuple[SoundLoss, ...]
-    native: frozenset[str] = frozenset()
-    """Shots whose take is heard with its own sound."""
-    native_lines: tuple[NativeLine, ...] = ()
-
-    @property
-    def speaking(self) -> frozenset[str]:
-        """Shots whose own sound holds speech."""
-        return frozenset(line.shot for line in self.native_lines)
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from generator.sound.foley import match_cues, synthesise_cue
+from generator.sound.jobs import SoundJob
 from generator.sound.levels import Audio, gain, loudness_lufs
 from generator.sound.music import compose_bed
-from generator.sound.plan import SoundJob
 from generator.sound.requests import BedRequest, CueRequest, FileRequest, LineRequest
 from generator.sound.speech import speak
 from media.errors import StoreError

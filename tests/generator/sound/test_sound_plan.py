@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from generator.sound.jobs import SoundJob, SoundPlan
 from generator.sound.levels import loudness_lufs
-from generator.sound.plan import SoundJob, SoundPlan, plan_sound
+from generator.sound.plan import plan_sound
 from generator.sound.render import SOUND_FILE, render_sound
 from generator.sound.requests import BedRequest, CueRequest, FileRequest, LineRequest
 from media.errors import MediaError
