@@ -1,6 +1,7 @@
 """Live progress in Prefect: bars that move while takes are made.
 
-A bar is a progress artifact of the run that is under way. Renders never wait for it: what they
+A bar is a progress artifact of the run that is under way. Prefect shows of one the figure and its
+description, so the bar itself is a small picture in there. Renders never wait for it: what they
 say is noted, and one thread sends the last of it, seldom, and drops it when the server is slow
 or gone. A bar that is done is used again for the next take, so a film of a thousand shots has as
 many bars as takes at a time; and takes that are quick have none.
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from flows.page_pictures import Bar, bar_picture
 from flows.recorder import Watch
 
 __all__ = ["LiveBoard", "LiveProgress", "Send", "prefect_board"]
@@ -50,6 +52,7 @@ class _Bar:
 class _Reading:
     percent: float
     words: str
+    kind: Bar
 
 
 class LiveBoard:
@@ -116,13 +119,13 @@ class LiveBoard:
             self._bars.append(bar)
             return bar
 
-    def show(self, bar: _Bar, percent: float, words: str, *, last: bool = False) -> None:
-        """Have the bar say this in a moment; `last`: whoever used it is done with it."""
+    def show(self, bar: _Bar, percent: float, words: str, kind: Bar = "moving") -> None:
+        """Have the bar say this in a moment; unless it is moving, whoever used it is done."""
         with self._wake:
-            bar.free = last
+            bar.free = kind != "moving"
             if self._closed:
                 return
-            self._due[bar.key] = (bar, _Reading(percent, words))
+            self._due[bar.key] = (bar, _Reading(percent, words, kind))
             if self._thread is None:
                 # With the run's settings: where the server is, and the password to it.
                 context = contextvars.copy_context()
@@ -143,7 +146,9 @@ class LiveBoard:
                 self._tell(bar, reading)
 
     def _tell(self, bar: _Bar, reading: _Reading) -> None:
-        body = {"data": round(reading.percent, 1), "description": reading.words}
+        picture = bar_picture(reading.percent, reading.kind)
+        said = f"![{reading.percent:.0f} %]({picture}) {reading.words}"
+        body = {"data": round(reading.percent, 1), "description": said}
         try:
             if bar.id:
                 self._send("PATCH", f"/artifacts/{bar.id}", body)
@@ -203,21 +208,21 @@ class LiveProgress(Watch):
             took = f"{time.monotonic() - self._started:.0f} s"
             if ok:
                 self._percent = 100.0
-                self._leave(f"done in {took}")
+                self._leave(f"done in {took}", "done")
             else:
                 at = f" at {self._words}" if self._words else ""
-                self._leave(f"failed{at} after {took}" + (f": {why}" if why else ""))
+                self._leave(f"failed{at} after {took}" + (f": {why}" if why else ""), "failed")
 
     def leave(self, words: str) -> None:
         """It ends as it stands, and did not fail: it was cancelled, or waits for a person."""
         with self._lock:
             at = f" at {self._words}" if self._words else ""
-            self._leave(f"{words}{at}")
+            self._leave(f"{words}{at}", "left")
 
-    def _leave(self, words: str) -> None:
+    def _leave(self, words: str, kind: Bar) -> None:
         if self._bar is not None:
             said = ": ".join(filter(None, (self._label, words)))
-            self._board.show(self._bar, self._percent, said, last=True)
+            self._board.show(self._bar, self._percent, said, kind)
 
     def _say(self, percent: float, words: str) -> None:
         self._percent = max(self._percent, min(100.0, percent))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
+from xml.etree import ElementTree
 
 from flows.absence import Absence
 from flows.film_bar import FilmBar
@@ -18,6 +20,8 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.drawn: list[str] = []
+        """The pictures in front of the words, which alone are kept with the bars."""
         self.bars: dict[str, dict[str, Any]] = {}
         self.gone = False
         self.answers = threading.Event()
@@ -28,6 +32,9 @@ class Server:
         self.answers.wait(10)
         if self.gone:
             raise ConnectionError("refused")
+        picture, _, words = body["description"].partition(") ")
+        self.drawn.append(picture)
+        body = {**body, "description": words}
         if method == "POST":
             self.bars[f"id{len(self.bars)}"] = dict(body)
             return {"id": f"id{len(self.bars) - 1}"}
@@ -56,6 +63,29 @@ def test_a_bar_moves_with_the_steps_then_the_frames_and_ends_full() -> None:
     assert told[2]["description"] == "sc010/sh0020 take 1, 95 %: frame 40 of 80"
     assert server.bars["id0"]["data"] == 100.0
     assert server.bars["id0"]["description"] == "sc010/sh0020 take 1: done in 0 s"
+
+
+def test_a_bar_is_drawn_as_long_as_it_is_and_in_the_colour_of_how_it_ended() -> None:
+    server = Server()
+    with server.board() as board:
+        bar = board.progress("a", num_frames=80)
+        bar.step(15, 30)
+        _settled(server)
+        bar.end(ok=True)
+        _settled(server)
+        bar = board.progress("b", num_frames=80)
+        bar.step(10, 80)
+        _settled(server)
+        bar.end(ok=False)
+        _settled(server)
+    words = [picture.partition("](")[0] for picture in server.drawn]
+    assert words == ["![45 %", "![100 %", "![12 %", "![12 %"]
+    bars = [_rectangles(picture)[1] for picture in server.drawn]
+    assert [width for width, _ in bars] == [108, 240, 30, 30]
+    moving, done, again, failed = (colour for _, colour in bars)
+    assert moving == again
+    assert len({moving, done, failed}) == 3
+    assert max(map(len, server.drawn)) < 500
 
 
 def test_a_bar_never_goes_back() -> None:
@@ -280,3 +310,10 @@ def test_a_server_that_comes_back_is_recorded_with_again() -> None:
     time.sleep(0.06)
     assert not absence.goes_on
     assert absence.begin()
+
+
+def _rectangles(picture: str) -> list[tuple[int, str]]:
+    """Width and colour of the track and of what is done of it."""
+    svg = base64.b64decode(picture.rpartition(",")[2]).decode()
+    found = ElementTree.fromstring(svg).findall("{http://www.w3.org/2000/svg}rect")
+    return [(int(one.attrib["width"]), one.attrib["fill"]) for one in found]
