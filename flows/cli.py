@@ -149,14 +149,22 @@ def gc(
         _out.print(commands.gc_lines(facts), highlight=False, soft_wrap=True)
 
 
-def models(as_json: JsonFlag = False) -> None:
+def models(
+    farm: Annotated[
+        bool, typer.Option("--farm", help="What the workers of the farm can render with.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Show what this machine can render with, and what the other backends lack."""
-    from flows.models import models_facts, models_table
+    from flows.models import models_facts, models_table, workers_facts
 
-    if as_json:
+    readiness = commands.readiness_for(farm=farm)
+    if not as_json:
+        _out.print(models_table(readiness))
+    elif readiness is None:
         print_json(models_facts())
     else:
-        _out.print(models_table())
+        print_json({"backends": models_facts(readiness), "workers": workers_facts(readiness)})
 
 
 def schema(

@@ -23,6 +23,7 @@ from media.words import counted
 
 if TYPE_CHECKING:
     from flows.farm.order import OrderedFilm
+    from flows.farm.readiness import FarmReadiness
     from flows.made import MadeFilm
     from flows.options import FilmOptions
     from generator.plan import Plan
@@ -105,12 +106,17 @@ def plan(choice: Choice, settings: Settings) -> Plan:
     from flows.planning import plan_film
 
     film = load(choice)
-    readiness = None
-    if choice.farm:
-        from flows.farm.readiness import readiness_of_farm
+    return plan_film(film, options_for(choice, settings, film), readiness_for(farm=choice.farm))
 
-        readiness = readiness_of_farm()
-    return plan_film(film, options_for(choice, settings, film), readiness)
+
+def readiness_for(*, farm: bool) -> FarmReadiness | None:
+    """What the workers of the farm have told; None for this machine. UsageError when no farm
+    answers."""
+    if not farm:
+        return None
+    from flows.farm.readiness import readiness_of_farm
+
+    return readiness_of_farm()
 
 
 def plan_facts(planned: Plan) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from threading import Event, Timer
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import httpx
@@ -20,8 +21,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate, WorkPoolCreate
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from rich.console import Console
 
-from flows.commands import Choice, pick, plan
+from flows.commands import Choice, pick, plan, readiness_for
 from flows.farm.names import GPU_POOL, WORKER_TYPE
 from flows.farm.readiness import (
     FarmReadiness,
@@ -32,6 +34,7 @@ from flows.farm.readiness import (
     readiness_here,
 )
 from flows.farm.submit import FarmShots
+from flows.models import models_facts, models_table, workers_facts
 from flows.options import FilmOptions
 from flows.planning import plan_film
 from flows.progress import Progress
@@ -417,6 +420,31 @@ def test_a_plan_for_the_farm_is_not_one_for_this_machine(
     connect(monkeypatch, None)
     with pytest.raises(UsageError, match="no farm runs on this machine"):
         plan(replace(choice, farm=True), read_settings({}))
+
+
+def test_the_models_of_the_farm_are_shown_by_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    connect(monkeypatch, server)
+    publish(Asked(server), "gpu0", told_by(tmp_path / "gpu0", **WAN))
+    for name in ("gpu0", "gpu1"):
+        server.comes(name)
+    farm = readiness_for(farm=True)
+    assert farm is not None
+    ready = {one["backend"] for one in models_facts(farm) if one["ready"]}
+    assert "wan" in ready
+    assert "wan" not in {one["backend"] for one in models_facts() if one["ready"]}
+    shown = Console(file=StringIO(), width=160, color_system=None)
+    shown.print(models_table(farm))
+    text = cast(StringIO, shown.file).getvalue()
+    workers = [line.split(maxsplit=3) for line in text.splitlines() if line.startswith("gpu")]
+    assert [line[:3] for line in workers] == [["gpu0", "yes", "wan"], ["gpu1", "yes", "has"]]
+    assert "Models file" not in text
+    assert [one["online"] for one in workers_facts(farm)] == [True, True]
+    none = Console(file=StringIO(), width=160)
+    none.print(models_table(FarmReadiness({})))
+    assert "takeboard worker --pool gpu" in cast(StringIO, none.file).getvalue()
 
 
 @pytest.mark.server
