@@ -112,7 +112,7 @@ def _made_on_worker(choice: Choice, store: str) -> MadeFilm:
 def _turns(seat: Seat | None, urgency: Urgency, progress: Progress) -> FreeTurns:
     if seat is None or seat.turns is None:
         return FreeTurns()
-    return seat.turns.of_film(QUEUES[urgency], progress.note)
+    return seat.turns.of_film(QUEUES[urgency], progress.note, str(flow_run.id))
 
 
 def _urgency(asked: Urgency) -> Urgency:

@@ -68,6 +68,8 @@ class _Wish:
     rank: tuple[int, int, int]
     """Urgency, kind, and number of the film."""
     place: int
+    name: str = field(compare=False)
+    """Of the film."""
     granted: threading.Event = field(default_factory=threading.Event, compare=False)
 
     @property
@@ -78,24 +80,27 @@ class _Wish:
 class Turns:
     """Those of one process."""
 
-    def __init__(self, at_a_time: int) -> None:
-        self._free = max(1, at_a_time)
+    def __init__(
+        self, at_a_time: int, on_work: Callable[[str, bool], None] = lambda name, works: None
+    ) -> None:
+        """`on_work` hears the name of a film that begins to work, or works no more."""
+        self._free, self._on_work = max(1, at_a_time), on_work
         self._lock = threading.Lock()
         self._line: list[_Wish] = []
         self._taken: list[_Wish] = []
         self._places, self._films = count(), count()
 
-    def of_film(self, urgency: int, note: Callable[[str], None]) -> FilmTurns:
+    def of_film(self, urgency: int, note: Callable[[str], None], name: str = "") -> FilmTurns:
         """The turns of a film that comes now; 1 is the most urgent.
 
         `note` hears that the film waits for others, in words.
         """
-        return FilmTurns(self, urgency, next(self._films), note)
+        return FilmTurns(self, urgency, next(self._films), note, name)
 
-    def wish(self, rank: tuple[int, int, int]) -> _Wish:
+    def wish(self, rank: tuple[int, int, int], name: str) -> _Wish:
         """A piece in the line, perhaps at its turn at once; to be given back in any case."""
         with self._lock:
-            wish = _Wish(rank, next(self._places))
+            wish = _Wish(rank, next(self._places), name)
             heapq.heappush(self._line, wish)
             self._call()
             return wish
@@ -106,6 +111,8 @@ class Turns:
             if wish in self._taken:
                 self._taken.remove(wish)
                 self._free += 1
+                if not any(one.film == wish.film for one in self._taken):
+                    self._on_work(wish.name, False)
             else:
                 self._line.remove(wish)
                 heapq.heapify(self._line)
@@ -122,6 +129,8 @@ class Turns:
         while self._free and self._line:
             wish = heapq.heappop(self._line)
             self._free -= 1
+            if not any(one.film == wish.film for one in self._taken):
+                self._on_work(wish.name, True)
             self._taken.append(wish)
             wish.granted.set()
 
@@ -130,14 +139,15 @@ class FilmTurns(FreeTurns):
     """Those of one film among others. May be asked for from any thread."""
 
     def __init__(
-        self, turns: Turns, urgency: int, number: int, note: Callable[[str], None]
+        self, turns: Turns, urgency: int, number: int, note: Callable[[str], None], name: str
     ) -> None:
-        self._turns, self._urgency, self._number, self._note = turns, urgency, number, note
+        self._turns, self._urgency, self._number = turns, urgency, number
+        self._note, self._name = note, name
         self._told_at = -_TOLD_EVERY_S
 
     @contextmanager
     def turn(self, should_stop: Callable[[], bool], kind: Kind = "work") -> Iterator[None]:
-        wish = self._turns.wish((self._urgency, _KINDS.index(kind), self._number))
+        wish = self._turns.wish((self._urgency, _KINDS.index(kind), self._number), self._name)
         try:
             self._wait(wish, should_stop, told=kind != "ahead")
             yield

@@ -8,6 +8,9 @@ It reads lines of JSON from its standard input and answers on its standard outpu
                                engine did not come to its end, with "error" or "lost": why
     {"stop": FLOW_RUN_ID}      ends the run at its next step, as cancelled
 
+and says of a film {"works": FLOW_RUN_ID} while it uses the cores, and {"waits": …} when it does
+not: what dies is more likely to have died of the former.
+
 Each run has a thread of its own. When the worker is gone, so is the input, and this process ends
 at once with everything that it started: nobody would hear of what it makes.
 
@@ -78,7 +81,7 @@ class Child:
         self._saying = threading.Lock()
         self._backends = InstalledBackends()
         self._client: SyncPrefectClient = get_client(sync_client=True)
-        self._turns = Turns(read_settings().jobs)
+        self._turns = Turns(read_settings().jobs, self._tell_work)
         self._watch = RunWatch(self._client)
         self._flow_names: dict[UUID, str] = {}
         self._stops: dict[str, threading.Event] = {}
@@ -98,6 +101,9 @@ class Child:
         """One line to the worker."""
         with self._saying:
             self._answers.write(json.dumps(answer) + "\n")
+
+    def _tell_work(self, run: str, works: bool) -> None:
+        self.say(**{"works" if works else "waits": run})
 
     def _run(self, run: str) -> None:
         seat = Seat(

@@ -9,6 +9,7 @@ __all__ = [
     "CPU_POOL",
     "FARM",
     "GPU_POOL",
+    "KEPT_FOR_URGENT",
     "PREVIEW",
     "PRODUCE",
     "QUEUES",
@@ -29,9 +30,12 @@ CPU_POOL = "cpu"
 GPU_POOL = "gpu"
 """Takes that a device makes."""
 
-SLOTS: Mapping[str, int] = {CPU_POOL: 8, GPU_POOL: 2}
-"""Runs at a time in one worker. Films mostly wait for their takes and for ffmpeg; of two takes of
-one model one is decoded and encoded while the other is denoised."""
+SLOTS: Mapping[str, int] = {CPU_POOL: 64, GPU_POOL: 2}
+"""Runs at a time in one worker. A film that waits for its takes costs six megabytes and ten
+threads, and at the cores films take turns (`flows.turns`); of two takes of one model one is
+decoded and encoded while the other is denoised."""
+KEPT_FOR_URGENT: Mapping[str, int] = {CPU_POOL: 8, GPU_POOL: 0}
+"""Those of them that only urgent runs get: an urgent film begins at once."""
 
 FARM = "farm"
 """Name of the deployments that `takeboard up` makes, each of one flow."""

@@ -51,9 +51,16 @@ def fitting(waiting: Sequence[Waiting], under_way: Sequence[Waiting]) -> list[Wa
 
 
 def together(
-    best: Sequence[Waiting], under_way: Sequence[Waiting], free: int, *, alone: bool
+    best: Sequence[Waiting],
+    under_way: Sequence[Waiting],
+    free: int,
+    *,
+    alone: bool,
+    kept: int = 0,
 ) -> list[Waiting]:
     """The first of `best` with those of the others that can run beside it, `free` at most.
+
+    So many places are `kept` free for what is urgent.
 
     A run whose process has died is a suspect. There is one of them at a time, so that it is
     known whose fault the next death is; and where it is to be `alone`, nothing is beside it: of
@@ -62,6 +69,8 @@ def together(
     """
     chosen: list[Waiting] = []
     for one in best:
+        if len(chosen) >= free - (kept if one.urgency > QUEUES["urgent"] else 0):
+            continue
         beside = [*under_way, *chosen]
         suspects = one.suspect or any(other.suspect for other in beside)
         doubt = one.suspect and any(other.suspect for other in beside)
@@ -71,6 +80,4 @@ def together(
             continue
         if fitting([one], chosen):
             chosen.append(one)
-        if len(chosen) == free:
-            break
     return chosen

@@ -52,6 +52,8 @@ class WarmChild:
     pool: str
     on_death: Callable[[str], None] = lambda died: None
     command: tuple[str, ...] = _CHILD
+    at_work: set[UUID] = field(default_factory=set)
+    """Runs that use the process's cores now; the others wait for something elsewhere."""
     _process: Process | None = None
     _ready: asyncio.Future[None] | None = None
     _runs: dict[UUID, asyncio.Future[Ended]] = field(default_factory=dict)
@@ -127,6 +129,10 @@ class WarmChild:
             answer = _answer(line)
             if "ready" in answer and not self._ready.done():
                 self._ready.set_result(None)
+            if "works" in answer:
+                self.at_work.add(UUID(answer["works"]))
+            if "waits" in answer:
+                self.at_work.discard(UUID(answer["waits"]))
             if "ended" in answer:
                 self._settle(UUID(answer.pop("ended")), _ended(answer))
         code = await process.wait()
@@ -135,6 +141,7 @@ class WarmChild:
         self._process = None
         died = _cause(code)
         self.on_death(died)
+        self.at_work.clear()
         if not self._ready.done():
             self._ready.set_exception(_StartError(died))
         for flow_run in list(self._runs):

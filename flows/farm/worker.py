@@ -41,9 +41,10 @@ from prefect.workers.base import (
 from flows.farm.asking import AWAY, SoonTold, is_away
 from flows.farm.deaths import STORE_AWAY, UNDER_WAY, settle
 from flows.farm.dispatch import Waiting, by_preference
+from flows.farm.film_line import FilmLine
 from flows.farm.holder import Holder, holder_of, this_machine
 from flows.farm.lost import LOST_AFTER_S, LostRuns
-from flows.farm.names import CPU_POOL, WORKER_TYPE
+from flows.farm.names import CPU_POOL, KEPT_FOR_URGENT, WORKER_TYPE
 from flows.farm.server_clock import ServerClock
 from flows.farm.taking import fitting, together, waiting_run
 from flows.farm.upkeep import Upkeep
@@ -54,7 +55,7 @@ __all__ = ["WarmWorker"]
 _TELL_S = 300.0
 """How long a worker tries to tell the server that a run died; then its upkeep does."""
 _LAST_WORDS_S = 15.0
-_CLEARED_AFTER_S = 120.0
+_CLEARED_AFTER_S = 60.0
 """A film that has run for so long since its process died is no longer the suspect."""
 _BROKEN_S = (5.0, 30.0, 120.0)
 """How long a worker whose process does not start takes nothing, the first times."""
@@ -114,6 +115,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._looking = anyio.Lock()
         self._leaving = self._is_away = False
         self._clock = ServerClock()
+        self._kept = KEPT_FOR_URGENT.get(pool, 0) if slots > KEPT_FOR_URGENT.get(pool, 0) else 0
+        self._line = FilmLine(name, slots, self._kept, self._connected)
         self._upkeep = Upkeep(
             me=self._me,
             pool=pool,
@@ -182,17 +185,27 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
         """What to take now, the best first: as much as there is room for, or nothing."""
         free = self._slots - int(self.limiter.borrowed_tokens)
-        if free <= 0 or self._leaving or time.monotonic() < self._rests_until_s:
+        is_film = self._work_pool_name == CPU_POOL
+        if self._leaving or time.monotonic() < self._rests_until_s or not (free or is_film):
             return []
         due = [one for one in await self._due() if one.flow_run.id not in self._in_hand]
         runs = {str(one.flow_run.id): one for one in due}
+        if is_film:
+            return [runs[one.id] for one in await self._films(due, free)]
         waiting = [waiting_run(one.flow_run, place) for place, one in enumerate(due)]
         under_way = [self._as_it_stands(taken) for taken in self._in_hand.values()]
         best = fitting([one for one in waiting if self._can(one.setup)], under_way)
-        is_film = self._work_pool_name == CPU_POOL
-        if not is_film:  # films hold nothing that is worth waiting for: as the queues have them
-            best = by_preference(best, self._warm, await self._elsewhere(best), who=self.name)
-        return [runs[one.id] for one in together(best, under_way, free, alone=not is_film)]
+        best = by_preference(best, self._warm, await self._elsewhere(best), who=self.name)
+        return [runs[one.id] for one in together(best, under_way, free, alone=True)]
+
+    async def _films(self, due: Sequence[WorkerFlowRunResponse], free: int) -> list[Waiting]:
+        """As the queues have them: films hold nothing that is worth waiting for."""
+        waiting = await self._line.in_line(due)
+        under_way = [self._as_it_stands(taken) for taken in self._in_hand.values()]
+        chosen = together(waiting, under_way, free, alone=False, kept=self._kept)
+        left = [one for one in waiting if one not in chosen]
+        await self._line.tell(left, free - len(chosen))
+        return chosen
 
     async def _due(self) -> list[WorkerFlowRunResponse]:
         try:
@@ -294,8 +307,10 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     def _note_death(self, died: str) -> None:
         self._warm.clear()
         under_way = {run: self._as_it_stands(self._in_hand[run]) for run in self._under_way}
-        suspects = [run for run, one in under_way.items() if one.suspect]
-        self._blamed = set(suspects if len(suspects) == 1 else self._under_way)
+        # What waits does not end a process; what worked in it when it ended may have.
+        worked = self._child.at_work & self._under_way or self._under_way
+        suspects = [run for run in worked if under_way[run].suspect]
+        self._blamed = set(suspects if len(suspects) == 1 else worked)
         if self._ended_for is not None:
             self._blamed, self._ended_for = {self._ended_for}, None
         if not self._leaving:

@@ -61,6 +61,7 @@ class Child:
     runs: dict[UUID, asyncio.Future[Ended]] = field(default_factory=dict)
     stopped: list[UUID] = field(default_factory=list)
     pid: int = 17
+    at_work: set[UUID] = field(default_factory=set)
     begins: Callable[[UUID], Awaitable[None]] | None = None
 
     async def run(self, flow_run: UUID) -> Ended:
