@@ -22,6 +22,7 @@ from flows.approval import Approval, Waiting, how_to_approve
 from flows.approval_record import budget_rows
 from flows.options import FilmOptions
 from flows.page_pictures import data_address
+from flows.prefect_recorder import artifact_key
 from flows.progress import Progress
 from flows.review import Replan, approve_made, by_whom, choose
 from generator.keys import content_digest
@@ -37,7 +38,12 @@ T = TypeVar("T")
 
 _DAY_S = 86400
 _SHEET_WIDTH = 1000
-"""Pixels, of the sheet's first page above the form: twice as wide as the form, 100 kB."""
+"""Pixels, of the sheet's first page in the form: twice as wide as the form, 100 kB."""
+_SPENDING = "approve: spend at most this. stop: end the run; nothing is spent."
+_PICKS = (
+    "approve: the picked takes, which are framed, are right; the film is cut of them. Shots under "
+    "Retakes are made first and shown to you. retake: approve nothing yet."
+)
 
 
 class AnsweredError(Exception):
@@ -47,11 +53,7 @@ class AnsweredError(Exception):
 class BudgetAnswer(RunInput):
     """The form that a budget is approved with."""
 
-    decision: Literal["approve", "stop"] = Field(
-        "approve",
-        title="Decision",
-        description="approve: spend at most this. stop: end the run; nothing is spent.",
-    )
+    decision: Literal["approve", "stop"] = Field("approve", title="Decision")
     name: str = Field(
         "",
         title="Your name",
@@ -63,12 +65,7 @@ class BudgetAnswer(RunInput):
 class PicksAnswer(RunInput):
     """The form that picks are approved with, without its lists of shots (`_picks_form`)."""
 
-    decision: Literal["approve", "retake"] = Field(
-        "approve",
-        title="Decision",
-        description="approve: cut the film of the picked takes, once the retakes below, if any, "
-        "are approved too. retake: approve nothing yet.",
-    )
+    decision: Literal["approve", "retake"] = Field("approve", title="Decision")
     name: str = Field(
         "",
         title="Your name",
@@ -170,18 +167,26 @@ def _take(answer: Any, waiting: Waiting, replan: Replan) -> None:
 
 def _form(waiting: Waiting, wrong: str) -> type[RunInput]:
     """The form; `wrong` is what could not be done of the last answer."""
-    form = BudgetAnswer if waiting.subject == "budget" else _picks_form(waiting)
+    # What is asked stands in the first field, not above the form as Prefect has it: the UI gives
+    # what stands there no room at all where the form is higher than the window.
     told = "\n\n".join(filter(None, (wrong, _asked(waiting))))
-    return form.with_initial_data(description=told)
+    if waiting.subject == "budget":
+        asked: Any = Field("approve", title="Decision", description=f"{told}\n\n{_SPENDING}")
+        decision: Any = (Literal["approve", "stop"], asked)
+        return create_model("BudgetAnswer", __base__=BudgetAnswer, decision=decision)
+    return _picks_form(waiting, told)
 
 
-def _picks_form(waiting: Waiting) -> type[RunInput]:
-    """The form with the film's shots to choose from."""
+def _picks_form(waiting: Waiting, told: str) -> type[RunInput]:
+    """The form with the film's takes to look at and its shots to choose from."""
     shot: Any = Literal[_shots(waiting)]
     picked = create_model(
         "PickedTake",
         shot=(shot, Field(title="Shot")),
-        take=(int, Field(title="Take", ge=1, le=MOST_TAKES)),
+        take=(
+            int,
+            Field(title="Take", description="Its number on the sheet.", ge=1, le=MOST_TAKES),
+        ),
     )
     note = Annotated[str, StringConstraints(max_length=MOST_NOTE_CHARS)]
     asked = create_model(
@@ -195,9 +200,15 @@ def _picks_form(waiting: Waiting) -> type[RunInput]:
         ),
     )
     fields: dict[str, Any] = {
+        "decision": (
+            Literal["approve", "retake"],
+            Field("approve", title="Decision", description=f"{told}\n\n{_PICKS}"),
+        ),
         "picks": (
             list[picked],
-            Field([], title="Other picks", description="Shots whose pick is to be another take."),
+            Field(
+                [], title="Other picks", description="Shots of which the film uses another take."
+            ),
         ),
         "retakes": (
             list[asked],
@@ -222,13 +233,17 @@ def _command(waiting: Waiting) -> str:
 
 
 def _asked(waiting: Waiting) -> str:
-    """What stands above the form."""
+    """What is asked, with all that there is to look at."""
     plan = waiting.plan
     command = f"Or in a terminal: `{_command(waiting)}`"
     if waiting.subject == "budget":
-        rows = ["| backend | takes | USD | GPU seconds |", "|---|---|---|---|"]
-        rows += [f"| {' | '.join(map(str, row.values()))} |" for row in budget_rows(plan)]
+        rows = ["| backend | takes | USD | GPU seconds |", "|---|---:|---:|---:|"]
+        rows += [
+            f"| {row['backend']} | {row['takes']} | {row['usd']:.2f} | {row['gpu_seconds']} |"
+            for row in budget_rows(plan)
+        ]
         return "\n".join([f"**{plan.film.title}**: {waiting.why}.", "", *rows, "", command])
+    page = f"/artifacts/key/{artifact_key(plan.film.code, plan.film.variant, 'takes')}"
+    larger = f"[All takes, larger, with what each has cost]({page})."
     sheet = f"![takes]({data_address(waiting.sheets[0], _SHEET_WIDTH)})"
-    larger = "All takes, larger, are among this run's artifacts."
     return f"**{plan.film.title}**: {waiting.why} to approve. {larger}\n\n{sheet}\n\n{command}"

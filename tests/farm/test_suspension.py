@@ -85,12 +85,13 @@ class Film:
         assert done.status.value == "ACCEPT", done.details
 
     def form(self) -> tuple[dict[str, Any], str]:
-        """The form's schema and what stands above it."""
+        """The form's schema and what is asked there."""
         asked = f"{self.server.url}/flow_runs/{self.run}/input/filter"
         found = httpx.post(asked, json={"prefix": "suspended", "limit": 20}, timeout=20).json()
         key = f"suspended-{self.state().state_details.pause_key}"
         texts = {one["key"]: one["value"] for one in found}
-        return json.loads(texts[f"{key}-schema"]), json.loads(texts[f"{key}-description"])
+        schema = json.loads(texts[f"{key}-schema"])
+        return schema, schema["properties"]["decision"]["description"]
 
     def artifact(self, name: str) -> str:
         """What the run has shown last under that name."""
