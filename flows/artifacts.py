@@ -87,7 +87,7 @@ def _reasons(
     for key in sorted(failed, key=lambda key: place.get(key, -1)):
         error = failed[key]
         said = _lost(plan, jobs[key]) if key in jobs else error.where or key
-        found.setdefault((error.what, error.todo), []).append(said)
+        found.setdefault(_told(error), []).append(said)
     for key in jobs:
         if key in left_out:
             need = left_out[key]
@@ -95,6 +95,14 @@ def _reasons(
             why = (f"Left out: needs {needed}", "see there")
             found.setdefault(why, []).append(_lost(plan, jobs[key]))
     return found
+
+
+def _told(error: TakeboardError) -> tuple[str, str]:
+    """What happened, and what to do; a worker's run has told both in one line, in that order."""
+    if error.todo:
+        return error.what, error.todo
+    what, _, todo = error.what.rpartition("; ")
+    return (what, todo) if what else (error.what, "")
 
 
 def _lost(plan: Plan, job: ShotJob) -> str:

@@ -37,12 +37,12 @@ def preview(
 
     Args:
         storyboard: A YAML file in the workers' film folders, such as lighthouse/film.yaml.
-        variant: A row of the storyboard's variants table, by name. Empty: the film without it.
+        variant: A row of the storyboard's variants table, by name. Empty: the film as it stands.
         variables: Values for the storyboard's variables, such as {"city": "Oslo"}.
         slates: Burn a slate with shot and take into the picture.
-        out: Empty: deliveries beside the storyboard.
-        store: Folder of takes. Empty: the workers' own, or .takeboard beside the storyboard.
-        jobs: On the CPU. 0: as many as the worker has cores.
+        out: Where the film goes. Empty: deliveries beside the storyboard.
+        store: Where takes are kept. Empty: the workers' own, or .takeboard beside the storyboard.
+        jobs: How many the worker draws at a time on its CPU. 0: as many as it has cores.
     """
     return make_in_flow(
         Choice(

@@ -21,6 +21,7 @@ from flows.run_form import (
     TakesUrgency,
     Variables,
     VariantName,
+    pasted_path,
 )
 
 __all__ = ["produce", "run_name"]
@@ -31,7 +32,7 @@ def run_name() -> str:
     given = flow_run.parameters
     return film_name(
         Choice(
-            Path(given["storyboard"]),
+            pasted_path(given["storyboard"]),
             given.get("variables") or {},
             variant=given.get("variant") or None,
         )
@@ -55,15 +56,15 @@ def produce(
 
     Args:
         storyboard: A YAML file in the workers' film folders, such as lighthouse/film.yaml.
-        variant: A row of the storyboard's variants table, by name. Empty: the film without it.
-        all_variants: Start one run for each row of that table, as it is now, instead of a film.
+        variant: A row of the storyboard's variants table, by name. Empty: the film as it stands.
+        all_variants: Instead of one film, start a run for each row of that table.
         variables: Values for the storyboard's variables, such as {"city": "Oslo"}.
         only: Render just these shots, such as sc010/sh0020, and cut nothing. Empty: the whole film.
-        urgency: The queue in which the film's takes wait for a GPU; normal: that of this run.
+        urgency: Takes of urgent films get a GPU first, then normal ones, then those for later.
         slates: Burn a slate with shot and take into what the animatic draws.
-        out: Empty: deliveries beside the storyboard.
-        store: Folder of takes. Empty: the workers' own, or .takeboard beside the storyboard.
-        jobs: On the CPU. 0: as many as the worker has cores.
+        out: Where the finished film goes. Empty: deliveries beside the storyboard.
+        store: Where takes are kept. Empty: the workers' own, or .takeboard beside the storyboard.
+        jobs: How many the worker draws at a time on its CPU. 0: as many as it has cores.
     """
     return make_in_flow(
         Choice(

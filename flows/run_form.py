@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints
 
 from flows.farm.names import Urgency
 
@@ -26,6 +26,7 @@ __all__ = [
     "TakesUrgency",
     "Variables",
     "VariantName",
+    "pasted_path",
 ]
 
 
@@ -38,9 +39,14 @@ def _titled(title: str, **more: Any) -> Any:
     return Field(json_schema_extra={"title": title, **more})
 
 
+def pasted_path(text: str | Path) -> Path:
+    """The path without what a person pastes or types around it: blanks, a new line, quotes."""
+    return Path(str(text).strip().strip("\"'").strip())
+
+
 _ShotId = Annotated[str, StringConstraints(pattern=r"^[^/\s]+/[^/\s]+$")]
 
-Storyboard = Annotated[Path, _titled("Storyboard", minLength=1)]
+Storyboard = Annotated[Path, BeforeValidator(pasted_path), _titled("Storyboard", minLength=1)]
 VariantName = Annotated[str, _titled("Variant")]
 EveryVariant = Annotated[bool, _titled("Every variant")]
 Variables = Annotated[Mapping[str, str], _titled("Variables")]

@@ -69,17 +69,28 @@ class Deployment:
         return flow
 
 
+_PRODUCE = """\
+Renders what is missing of a storyboard and cuts the finished film.
+
+1. **Run**, above, opens the form. Only *Storyboard* must be given; the run takes the film's name.
+2. While it is made, its *Artifacts* say how far it is (`CODE-progress`) and what it costs
+   (`CODE-costs`), and *Subflow Runs* has each shot with its steps.
+3. Where the storyboard asks for an approval the run is *Suspended*: **Resume** shows the takes.
+4. At the end `CODE-film` has the contact sheet and the files, and `CODE-failures`, if it is there,
+   what went wrong and what to do.
+
+A finished take is never made again: run the film as often as you like. **Schedule**, on the right,
+makes it at set times."""
+
+_PREVIEW = """\
+Draws the whole film small and fast as an animatic, whatever backends it asks for.
+
+**Run**, above, opens the form. It costs nothing and waits for no approval; `CODE-film` among the
+run's *Artifacts* has the contact sheet and the files."""
+
 DEPLOYMENTS = (
-    Deployment(
-        "flows.produce.produce",
-        CPU_POOL,
-        "Renders what is missing of a storyboard and cuts the finished film.",
-    ),
-    Deployment(
-        "flows.preview.preview",
-        CPU_POOL,
-        "Draws the whole film small and fast as an animatic, whatever backends it asks for.",
-    ),
+    Deployment("flows.produce.produce", CPU_POOL, _PRODUCE),
+    Deployment("flows.preview.preview", CPU_POOL, _PREVIEW),
     Deployment(
         "flows.farm.shot.shot",
         GPU_POOL,
