@@ -16,7 +16,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 
-from flows import cli_farm, cli_make, cli_review, cli_schedule, commands
+from flows import cli_farm, cli_make, cli_review, cli_schedule, cli_shown, commands
 from flows.cli_words import (
     FilmPath,
     JsonFlag,
@@ -81,7 +81,7 @@ def check(
     if as_json:
         print_json(facts)
     elif not quiet:
-        _out.print(commands.check_line(facts), highlight=False, soft_wrap=True)
+        _out.print(cli_shown.check_line(facts), highlight=False, soft_wrap=True)
 
 
 def plan(
@@ -102,9 +102,9 @@ def plan(
     )
     planned = commands.plan(choice, read_settings())
     if as_json:
-        print_json(commands.plan_facts(planned))
+        print_json(cli_shown.plan_facts(planned))
     elif not quiet:
-        commands.print_plan(planned, _out)
+        cli_shown.print_plan(planned, _out)
 
 
 def pick(
@@ -146,7 +146,7 @@ def gc(
     if as_json:
         print_json(facts)
     elif not quiet:
-        _out.print(commands.gc_lines(facts), highlight=False, soft_wrap=True)
+        _out.print(cli_shown.gc_lines(facts), highlight=False, soft_wrap=True)
 
 
 def models(

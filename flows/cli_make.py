@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from flows import commands
+from flows import cli_shown, commands
 from flows.cli_words import (
     AllVariants,
     FilmPath,
@@ -131,20 +131,20 @@ def _make(choice: commands.Choice, *, detach: bool, as_json: bool, quiet: bool) 
             return
         made = commands.make(choice, settings, progress, stop)
     if as_json:
-        print_json([commands.made_facts(film) for film in made])
+        print_json([cli_shown.made_facts(film) for film in made])
     elif not quiet:
         for film in made:
-            commands.print_made(film, _out)
+            cli_shown.print_made(film, _out)
         if not settings.server_url and not choice.local:
             _out.print(commands.HOW_TO_WATCH, style="dim", highlight=False, soft_wrap=True)
 
 
 def _tell_ordered(ordered: Sequence[OrderedFilm], *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        print_json([commands.ordered_facts(film) for film in ordered])
+        print_json([cli_shown.ordered_facts(film) for film in ordered])
     elif not quiet:
         for film in ordered:
-            commands.print_ordered(film, _out)
+            cli_shown.print_ordered(film, _out)
 
 
 @contextmanager

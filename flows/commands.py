@@ -12,14 +12,12 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
+from flows.cli_shown import short
 from flows.farm.names import Urgency
 from flows.progress import Progress
 from flows.settings import Settings
 from media.errors import UsageError, WaitingError
 from media.files import write_atomic
-from media.words import counted
 
 if TYPE_CHECKING:
     from flows.farm.order import OrderedFilm
@@ -89,15 +87,6 @@ def check(film: Path, variables: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def check_line(facts: Mapping[str, Any]) -> str:
-    """`check`'s answer in one line."""
-    variants = f" in {facts['variants']} variants" if facts["variants"] else ""
-    return (
-        f"{facts['film']}: good. {facts['title']}{variants}: {counted(facts['scenes'], 'scene')}, "
-        f"{counted(facts['shots'], 'shot')}, {facts['seconds']:.1f} s"
-    )
-
-
 def plan(choice: Choice, settings: Settings) -> Plan:
     """The plan of the film; nothing is rendered or written.
 
@@ -117,20 +106,6 @@ def readiness_for(*, farm: bool) -> FarmReadiness | None:
     from flows.farm.readiness import readiness_of_farm
 
     return readiness_of_farm()
-
-
-def plan_facts(planned: Plan) -> dict[str, Any]:
-    """The plan for programs."""
-    from generator.plan_table import plan_dict
-
-    return plan_dict(planned)
-
-
-def print_plan(planned: Plan, console: Console) -> None:
-    """The plan and its loss report for people."""
-    from generator.plan_table import plan_table
-
-    console.print(plan_table(planned))
 
 
 def make(
@@ -199,88 +174,6 @@ def order(
     return tuple(ordered if detach else [follow_film(film, progress, stop) for film in ordered])
 
 
-def ordered_facts(ordered: OrderedFilm) -> dict[str, Any]:
-    """A film that the farm makes, for programs."""
-    return {
-        "title": ordered.title,
-        "variant": ordered.variant,
-        "flow_run": str(ordered.flow_run),
-        "address": ordered.address,
-        "said": ordered.said,
-        "films": [str(path) for path in ordered.films],
-        "report": str(ordered.report) if ordered.report else "",
-    }
-
-
-def print_ordered(ordered: OrderedFilm, console: Console) -> None:
-    """What the farm made, and where; a line a file."""
-    said = ordered.said or "asked for; it waits for a worker"
-    lines = [f"{ordered.title}: {said}", *(f"  film      {_short(path)}" for path in ordered.films)]
-    if ordered.report:
-        lines.append(f"  report    {_short(ordered.report)}")
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
-
-
-def made_facts(made: MadeFilm) -> dict[str, Any]:
-    """A made film for programs."""
-    return {
-        "title": made.film.title,
-        "variant": made.film.variant,
-        "rendered": made.rendered,
-        "reused": made.reused,
-        "failed": list(made.failed),
-        "wall_seconds": round(made.wall_seconds, 3),
-        "report": str(made.report),
-        "deliverables": [
-            {
-                "name": one.name,
-                "lang": one.lang,
-                "film": str(one.film),
-                "captions": [str(path) for path in one.captions],
-                "timelines": [str(path) for path in one.timelines],
-                "contact_sheets": [str(path) for path in one.contact_sheets],
-                "stems": [str(path) for path in one.stems],
-                "frames": one.num_frames,
-                "seconds": round(one.seconds, 3),
-                "loudness_lufs": one.loudness_lufs,
-                "true_peak_db": one.true_peak_db,
-                "remarks": list(one.remarks),
-            }
-            for one in made.deliveries
-        ],
-    }
-
-
-def print_made(made: MadeFilm, console: Console) -> None:
-    """The paths of what was made, one a line."""
-
-    def line(what: str, path: Path) -> None:
-        console.print(f"  {what:<9} {_short(path)}", highlight=False, soft_wrap=True, markup=False)
-
-    length = f"{max(one.seconds for one in made.deliveries):.1f} s, " if made.deliveries else ""
-    console.print(
-        f"{made.film.title}: {length}{counted(made.rendered, 'take')} rendered, "
-        f"{made.reused} reused, in {made.wall_seconds:.1f} s",
-        highlight=False,
-        markup=False,
-    )
-    for text in made.failed:
-        console.print(f"  {text}", style="yellow", highlight=False, soft_wrap=True, markup=False)
-    for one in made.deliveries:
-        line("film", one.film)
-        for path in one.captions:
-            line("captions", path)
-        for path in one.timelines:
-            line("timeline", path)
-        for remark in one.remarks:
-            console.print(f"  note      {remark}", style="yellow", highlight=False, markup=False)
-        for path in one.contact_sheets:
-            line("contact", path)
-    if made.deliveries:
-        line("report", made.report)
-
-
 def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
     """A line that says what was picked."""
     from flows.farm.readiness import readiness_here
@@ -292,7 +185,7 @@ def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:
     film = load(choice)
     options = options_for(choice, settings, film)
     shot = require_shot(film, shot).id
-    words = [f"{shot}: take {take} is the pick ({_short(picks_path(film))})"]
+    words = [f"{shot}: take {take} is the pick ({short(picks_path(film))})"]
     # A pick is kept by the take's key, which follows from the weights that it is made with.
     readiness = readiness_here(words.append)
     choose(lambda: plan_film(film, options, readiness), {shot: take})
@@ -314,17 +207,6 @@ def gc(choice: Choice, settings: Settings, *, older_than_days: int, run: bool) -
     films = [load(one) for one in _variants(replace(choice, all_variants=True))]
     options = [options_for(choice, settings, film) for film in films]
     return sweep(list(zip(films, options, strict=True)), older_than_days=older_than_days, run=run)
-
-
-def gc_lines(facts: Mapping[str, Any]) -> str:
-    """`gc`'s answer."""
-    did = "deleted" if facts["deleted"] else "would delete"
-    lines = [
-        f"  {entry['kind']}/{entry['key'][:12]}  {entry['mb']:.1f} MB" for entry in facts["entries"]
-    ]
-    total = f"{did} {len(facts['entries'])} entries, {facts['mb']:.1f} MB, in {facts['store']}"
-    hint = "" if facts["deleted"] or not facts["entries"] else "; add --run to delete them"
-    return "\n".join([*lines, total + hint])
 
 
 def schema() -> str:
@@ -374,9 +256,3 @@ def _out_folder(choice: Choice, film: Film) -> Path:
     name = f"{film.code}-{film.variant}" if film.variant else film.code
     folder = choice.film.resolve().parent / "deliveries" / name
     return folder / "preview" if choice.preview else folder
-
-
-def _short(path: Path) -> str:
-    """`path` against the working directory when it lies inside it."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
