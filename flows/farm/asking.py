@@ -10,11 +10,14 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 
 import httpx
+from prefect.client.orchestration import get_client
 from prefect.context import SettingsContext, get_settings_context
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
 
-__all__ = ["AWAY", "SoonTold", "is_away", "is_token_race"]
+from media.errors import UsageError
+
+__all__ = ["AWAY", "SoonTold", "is_away", "is_token_race", "require_let_in", "shut_out"]
 
 AWAY = (httpx.HTTPError, PrefectException)
 """What a client raises when the server does not answer, or not as it should."""
@@ -37,6 +40,30 @@ def is_token_race(answer: httpx.Response) -> bool:
     Each of several first requests of one client fetches one, and only the last one counts.
     """
     return answer.status_code == 403 and "CSRF" in answer.text
+
+
+def shut_out(error: BaseException) -> UsageError | None:
+    """That the server lets nobody in with this password, ready to be raised; None: it does."""
+    if not isinstance(error, httpx.HTTPStatusError) or is_token_race(error.response):
+        return None
+    if (code := error.response.status_code) not in (401, 403):
+        return None
+    return UsageError(
+        f"the Prefect server refuses ({code})",
+        where=str(error.request.url),
+        todo="set PREFECT_API_AUTH_STRING to its password",
+    )
+
+
+async def require_let_in() -> None:
+    """UsageError when the server answers, and not to us; nothing is said of one that is away."""
+    try:
+        with SoonTold()():
+            async with get_client() as client:
+                await client.request("GET", "/admin/version")
+    except AWAY as error:
+        if (refused := shut_out(error)) is not None:
+            raise refused from None
 
 
 class SoonTold:

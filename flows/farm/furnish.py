@@ -20,13 +20,14 @@ __all__ = ["furnish", "main"]
 def furnish(url: str) -> None:
     """Put on the server at `url`, which Prefect is set up to use, what of ours is missing there.
 
-    TakeboardError when it does not answer in time or does not take it.
+    TakeboardError when it does not answer in time, does not let us in or does not take it.
     """
     # Loaded while a server that was started with us is still getting ready.
     import httpx
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectException
 
+    from flows.farm.asking import shut_out
     from flows.farm.automations import ensure_automations
     from flows.farm.deployments import ensure_deployments
 
@@ -39,6 +40,8 @@ def furnish(url: str) -> None:
     try:
         asyncio.run(put())
     except (PrefectException, httpx.HTTPError) as error:
+        if (refused := shut_out(error)) is not None:
+            raise refused from error
         what = f"{error or type(error).__name__}".partition("\n")[0]
         raise TakeboardError(
             f"the server did not take the deployments: {what}", where=url

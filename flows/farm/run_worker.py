@@ -12,6 +12,7 @@ from contextlib import ExitStack
 import anyio
 from prefect.settings import PREFECT_API_URL
 
+from flows.farm.asking import require_let_in
 from flows.farm.left_over import keep_published
 from flows.farm.names import GPU_POOL, SLOTS
 from flows.farm.readiness import Telling
@@ -36,7 +37,7 @@ async def run_worker(
 
     A GPU's worker tells the server what its machine can make, and takes nothing else; `can` tells
     it instead for a setup. `on_start` is called once the server knows of the worker. UsageError
-    when a worker of that name runs on this machine already.
+    when the server does not let us in, or a worker of that name runs on this machine already.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -45,9 +46,16 @@ async def run_worker(
     telling = Telling(name) if pool == GPU_POOL and can is None else None
     chosen = telling.can_make if telling else can or (lambda setup: True)
     with _alone(name):
+        refused: list[UsageError] = []
         worker = WarmWorker(pool, name, slots=slots or SLOTS.get(pool, 1), can=chosen)
 
         async def work() -> None:
+            try:
+                await require_let_in()
+            except UsageError as error:
+                refused.append(error)
+                stop.set()
+                return
             if telling is not None:
                 await telling.tell()  # before films find the worker in the pool's list
                 group.start_soon(telling.keep_told)
@@ -66,6 +74,8 @@ async def run_worker(
             await stop.wait()
             await worker.leave()
             group.cancel_scope.cancel()
+        if refused:
+            raise refused[0]
 
 
 def worker_name(pool: str, number: int = 0) -> str:
