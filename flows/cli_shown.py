@@ -67,11 +67,16 @@ def ordered_facts(ordered: OrderedFilm) -> dict[str, Any]:
 def print_ordered(ordered: OrderedFilm, console: Console) -> None:
     """What the farm made, and where; a line a file."""
     said = ordered.said or "asked for; it waits for a worker"
-    lines = [f"{ordered.title}: {said}", *(f"  film      {short(path)}" for path in ordered.films)]
+    lines = [f"{ordered.title}: {said}", *(f"  film      {_seen(path)}" for path in ordered.films)]
     if ordered.report:
-        lines.append(f"  report    {short(ordered.report)}")
+        lines.append(f"  report    {_seen(ordered.report)}")
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _seen(path: Path) -> str:
+    """The path from here, or as the machine that has it knows it."""
+    return short(path) if path.exists() else f"{path} (on the machine of the worker for films)"
 
 
 def made_facts(made: MadeFilm) -> dict[str, Any]:

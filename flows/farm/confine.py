@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from socket import gethostname
 
 from flows.commands import Choice, load, options_for
 from flows.farm.roots import read_roots, require_inside_roots, require_store
@@ -51,7 +52,7 @@ def confined_store(address: str) -> Path:
 def confined_storyboard(path: Path) -> Path:
     """The storyboard's path; a relative one is looked for in the roots, one after the other.
 
-    UsageError when it is outside the roots.
+    UsageError when it is outside the roots, or not there.
     """
     roots = read_roots()
     if not roots:
@@ -63,4 +64,12 @@ def confined_storyboard(path: Path) -> Path:
             where=str(path),
             todo=f"write it from {' or '.join(map(str, roots))} on",
         )
-    return require_inside_roots(next(iter(inside), path), roots, "storyboard")
+    found = require_inside_roots(next(iter(inside), path), roots, "storyboard")
+    if not found.is_file():
+        # Whoever asked for the film may well have a file of that name: on another machine.
+        raise UsageError(
+            f"{gethostname()}, which makes films, has no such storyboard",
+            where=str(path),
+            todo="put it where the workers for films see it under the same path",
+        )
+    return found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
 from threading import Event
 from typing import Any
 from uuid import uuid4
@@ -12,7 +15,9 @@ import httpx
 import pytest
 from prefect.client.schemas.objects import State, StateType
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
+from rich.console import Console
 
+from flows.cli_shown import print_ordered
 from flows.farm import order
 from flows.farm.order import OrderedFilm, follow_film
 from flows.progress import Progress
@@ -87,3 +92,17 @@ def test_a_film_is_made_although_nobody_says_where(
     said = Said()
     assert follow_film(film, said, Event()).said == "ok"
     assert said.notes == ["where it is stands on http://farm/runs/1"]
+
+
+def test_a_film_on_another_machine_is_said_to_be_there(
+    film: OrderedFilm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "film.mp4"
+    here.touch()
+    monkeypatch.chdir(tmp_path)
+    console = Console(file=StringIO())
+    print_ordered(replace(film, said="made", films=(here, tmp_path / "out/there.mp4")), console)
+    assert isinstance(console.file, StringIO)
+    here_said, there_said = console.file.getvalue().splitlines()[1:]
+    assert here_said == "  film      film.mp4"
+    assert there_said.startswith(f"  film      {tmp_path}/out/there.mp4 (on the machine of the")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,11 @@ def test_a_folder_whose_name_begins_like_a_root_is_outside(root: Path) -> None:
     beside.mkdir()
     with pytest.raises(UsageError, match="outside this worker's roots"):
         require_inside_roots(beside, [root], "store")
+
+
+def test_a_storyboard_that_is_only_on_the_other_machine_is_said_to_be(root: Path) -> None:
+    with pytest.raises(UsageError, match=f"{gethostname()}, which makes films, has no such"):
+        load_confined(Choice(root / "tin" / "other.yaml"))
 
 
 @given(parts=st.lists(st.sampled_from(["..", ".", "tin", "a b", "é", "..."]), max_size=8))
