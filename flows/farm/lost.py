@@ -4,6 +4,10 @@ Every worker of a pool looks at all the runs that are under way there. So a run 
 its machine is gone for ever, and when the server was away just when somebody had something to say
 of it. The server's crash automation does not do: it hears nothing from anybody after an outage,
 and forgets those of which it should have heard something meanwhile.
+
+A machine that was replaced, and a second one by mistake, may have a worker of a name that is there
+already. Such a name says nothing of either. What counts then is the server's word that a run is
+silent: a worker that has it says otherwise within seconds.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from uuid import UUID
 
 from prefect.client.schemas.objects import FlowRun
 
+from flows.farm.deaths import SILENT
 from flows.farm.holder import Holder, holder_of
 
 __all__ = ["LOST_AFTER_S", "LostRuns"]
@@ -27,6 +32,7 @@ class LostRuns:
     def __init__(self, me: Holder, lost_after_s: float = LOST_AFTER_S) -> None:
         self._me, self._lost_after_s = me, lost_after_s
         self._offline_since: dict[str, float] = {}
+        self._silent_since: dict[UUID, float] = {}
 
     def look(
         self,
@@ -43,6 +49,8 @@ class LostRuns:
         held = [(run, holder) for run in runs if (holder := holder_of(run)) is not None]
         absent = {holder.worker for _, holder in held} - set(online) - {self._me.worker}
         self._offline_since = {name: self._offline_since.get(name, now_s) for name in absent}
+        silent = {run.id for run, _ in held if run.state is not None and run.state.name == SILENT}
+        self._silent_since = {run: self._silent_since.get(run, now_s) for run in silent}
         for run, holder in held:
             if holder == self._me:
                 if run.id not in in_hand:
@@ -51,7 +59,10 @@ class LostRuns:
                 away_s = now_s - self._offline_since[holder.worker]
                 if away_s >= self._lost_after_s:
                     yield run, f"nothing is heard of its worker {holder.worker}"
+            elif run.id in silent and now_s - self._silent_since[run.id] >= self._lost_after_s:
+                yield run, f"nothing is heard of it on {holder.machine}"
 
     def forget(self) -> None:
         """The server was away: nobody could be heard."""
         self._offline_since.clear()
+        self._silent_since.clear()

@@ -111,6 +111,16 @@ def test_a_worker_of_our_name_on_another_machine_is_not_us() -> None:
     assert not list(LostRuns(ME, 0.0).look([run_of(TWIN)], {"gpu-0"}, (), 0.0))
 
 
+def test_what_stays_silent_is_lost_though_a_worker_of_that_name_is_there() -> None:
+    theirs = run_of(TWIN, Crashed(name=SILENT))
+    lost = LostRuns(ME, lost_after_s=60)
+    assert not list(lost.look([theirs], {"gpu-0"}, (), 0.0))
+    spoken_for = theirs.model_copy(update={"state": Running()})
+    assert not list(lost.look([spoken_for], {"gpu-0"}, (), 50.0))
+    assert not list(lost.look([theirs], {"gpu-0"}, (), 100.0))
+    assert [run for run, _ in lost.look([theirs], {"gpu-0"}, (), 160.0)] == [theirs]
+
+
 # What becomes of it
 
 
