@@ -36,6 +36,7 @@ from flows.farm.asking import SoonTold, is_token_race
 from flows.farm.deaths import SILENT
 from flows.farm.links import linked_path
 from flows.farm.names import CPU_POOL, PREVIEW, PRODUCE
+from flows.farm.new_runs import new_run
 from flows.progress import Progress
 from flows.settled import error_of
 from media.errors import CancelledError, TakeboardError, UsageError, WaitingError
@@ -88,11 +89,12 @@ def order_film(film: Film, choice: Choice) -> OrderedFilm:
                 todo="see that the address ends in /api; run `takeboard up`, or "
                 "`prefect deploy --all` with Takeboard's prefect.yaml",
             ) from None
-        run = client.create_flow_run_from_deployment(
+        run = new_run(
+            client,
             deployment,
             name=", ".join(filter(None, (film.title, film.variant))),
             parameters=_parameters(choice),
-            work_queue_name=choice.urgency,
+            queue=choice.urgency,
         )
         return OrderedFilm(film.title, film.variant, run.id, url_for("flow-run", run.id) or "")
 

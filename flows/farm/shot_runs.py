@@ -30,6 +30,7 @@ from prefect.states import Cancelling, Crashed
 from flows.farm.answers import Answers
 from flows.farm.asking import AWAY
 from flows.farm.names import SHOT, Urgency
+from flows.farm.new_runs import new_run
 from generator.grouping import setup_of
 from generator.plan import ShotJob
 from media.errors import UsageError
@@ -121,7 +122,8 @@ class ShotRuns:
         task: Task[[], None] = Task(lambda: None, name="shot", tags=tags)
         place = self._client.create_task_run(task, self._flow_run, job.key, name=name)
         where = hashlib.sha256(store.encode()).hexdigest()[:8]
-        run = self._client.create_flow_run_from_deployment(
+        run = new_run(
+            self._client,
             self._deployed(),
             name=name if attempt == 1 else f"{name}, attempt {attempt}",
             parameters={
@@ -133,9 +135,9 @@ class ShotRuns:
                 "attempt": attempt,
             },
             tags=[*tags, f"urgency:{self._urgency}", *more],
-            idempotency_key=f"{job.key}:{where}:{attempt}",
-            parent_task_run_id=place.id,
-            work_queue_name=self._urgency,
+            once=f"{job.key}:{where}:{attempt}",
+            parent=place.id,
+            queue=self._urgency,
         )
         return Asked(
             run.id,

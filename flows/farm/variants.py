@@ -18,6 +18,7 @@ from prefect.context import FlowRunContext
 from flows.commands import Choice
 from flows.farm.confine import confined_storyboard
 from flows.farm.names import PRODUCE
+from flows.farm.new_runs import new_run
 from media.errors import UsageError
 from media.words import counted
 from storyboards.film import Film
@@ -71,13 +72,14 @@ def _submit(
     # Under this task run Prefect's UI shows the film's run as one of this run's.
     task: Task[[], None] = Task(lambda: None, name="produce")
     place = client.create_task_run(task, batch.id, dynamic_key=film.variant, name=name)
-    run = client.create_flow_run_from_deployment(
+    run = new_run(
+        client,
         deployment,
         name=name,
         parameters=parameters,
         tags=[f"film:{film.code}", f"variant:{film.variant}"],
-        idempotency_key=f"{batch.id}:{film.variant}",
-        parent_task_run_id=place.id,
-        work_queue_name=batch.work_queue_name,
+        once=f"{batch.id}:{film.variant}",
+        parent=place.id,
+        queue=batch.work_queue_name,
     )
     return run.id

@@ -20,6 +20,7 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import TERMINAL_STATES, State, StateType
 
 from flows.farm.asking import SoonTold
+from flows.farm.deaths import SILENT
 
 __all__ = ["Ended", "RunWatch", "Watched"]
 
@@ -28,6 +29,9 @@ _ALL_EVERY_S = 10.0
 """Asked in between is only what has ended; this finds runs that were deleted."""
 _MOST_IN_ONE = 200
 """Runs in one answer: the server's own limit."""
+_SPOKEN_FOR_WITHIN_S = 30.0
+"""A worker whose run the server takes for silent says otherwise at its next look, in seconds. The
+server may do so at every sign of life that comes from a machine whose clock is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class RunWatch:
         self._lock = threading.Lock()
         self._asking: threading.Thread | None = None
         self._asked_all_at = 0.0
+        self._taken_for_silent: dict[UUID, float] = {}
+        """Since when the server does so, of each run."""
         self._silent_since: float | None = None
         self._soon_told = SoonTold()
 
@@ -104,6 +110,7 @@ class RunWatch:
                 # thread must go on, for everybody waits for it.
                 if self._silent_since is None:
                     self._silent_since = time.monotonic()
+                self._taken_for_silent.clear()  # nobody can speak for them now
             time.sleep(_EVERY_S)
 
     def _ask(self, waiting: Mapping[UUID, Sequence[Watched]]) -> None:
@@ -117,12 +124,21 @@ class RunWatch:
             runs = self._client.read_flow_runs(flow_run_filter=asked, limit=_MOST_IN_ONE)
             states = {run.id: run.state for run in runs}
             for run in some:
-                if (state := states.get(run)) is not None and state.is_final():
+                if (state := states.get(run)) is not None and self._is_over(run, state):
                     _settle(waiting[run], _ended(state))
                 elif whole and run not in states:
                     _settle(waiting[run], Ended())
+            for run in self._taken_for_silent.keys() & set(some):
+                if (state := states.get(run)) is None or state.name != SILENT:
+                    del self._taken_for_silent[run]
         if whole:
             self._asked_all_at = now
+
+    def _is_over(self, run: UUID, state: State[object]) -> bool:
+        if state.name != SILENT:
+            return state.is_final()
+        now = time.monotonic()
+        return now - self._taken_for_silent.setdefault(run, now) > _SPOKEN_FOR_WITHIN_S
 
 
 def _settle(watching: Sequence[Watched], ended: Ended) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import anyio
@@ -26,7 +27,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateDetails, StateType
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import Abort, ObjectNotFound
 from prefect.states import Pending
@@ -57,6 +58,7 @@ _TELL_S = 300.0
 _LAST_WORDS_S = 15.0
 _CLEARED_AFTER_S = 60.0
 """A film that has run for so long since its process died is no longer the suspect."""
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _BROKEN_S = (5.0, 30.0, 120.0)
 """How long a worker whose process does not start takes nothing, the first times."""
 
@@ -114,7 +116,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._broken, self._rests_until_s = 0, 0.0
         self._looking = anyio.Lock()
         self._leaving = self._is_away = False
-        self._clock = ServerClock()
+        self._clock = ServerClock(tell=self._logger.warning)
         self._kept = KEPT_FOR_URGENT.get(pool, 0) if slots > KEPT_FOR_URGENT.get(pool, 0) else 0
         self._line = FilmLine(name, slots, self._kept, self._connected)
         self._upkeep = Upkeep(
@@ -208,10 +210,12 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         return chosen
 
     async def _due(self) -> list[WorkerFlowRunResponse]:
+        now = await self._clock.now(self.client)
         try:
             return await self.client.get_scheduled_flow_runs_for_work_pool(
                 work_pool_name=self._work_pool_name,
-                scheduled_before=await self._clock.now(self.client),
+                # Nobody asks for a take for later: one that is so is that by a clock put back.
+                scheduled_before=now if self._work_pool_name == CPU_POOL else None,
                 work_queue_names=list(self._work_queues),
             )
         except ObjectNotFound:
@@ -244,7 +248,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
         """Whether the run is ours now. If we never hear so, the run itself says it."""
-        claim: State[None] = Pending(message=self._me.claim)
+        # It was due when we took it, also when the server's clock is put back before it begins.
+        due = StateDetails.model_validate({"scheduled_time": _LONG_AGO})
+        claim: State[None] = Pending(message=self._me.claim, state_details=due)
         try:
             state = await propose_state(self.client, claim, flow_run_id=flow_run.id)
         except Abort:

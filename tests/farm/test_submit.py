@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from prefect.client.schemas.objects import State, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
 
@@ -82,16 +82,24 @@ class Server:
         self._be_there()
         return SimpleNamespace(id=self.places.setdefault(f"{flow_run}{key}", uuid4()))
 
-    def create_flow_run_from_deployment(self, deployment: UUID, **asked: Any) -> Run:
+    def request(
+        self, method: str, path: str, path_params: dict[str, UUID], json: dict[str, Any]
+    ) -> Any:
         self._be_there()
-        key = asked["idempotency_key"]
-        if key not in self.runs:
-            self.runs[key] = Run(
-                Scheduled(), asked["parent_task_run_id"], asked["parameters"], asked["tags"]
-            )
+        assert path.endswith("/create_flow_run")
+        assert "state" not in json, "when a run is due is the server's to say"
+        key, state = json["idempotency_key"], Scheduled()
+        if key in self.runs:
+            state = self.runs[key].state
+        else:
+            parent = UUID(json["parent_task_run_id"])
+            self.runs[key] = Run(state, parent, json["parameters"], json["tags"])
             self.runs[key].state = self.end(self.runs[key], len(self.runs))
-            return replace(self.runs[key], state=Scheduled())
-        return self.runs[key]
+        run = self.runs[key]
+        made = FlowRun(
+            id=run.id, flow_id=uuid4(), parent_task_run_id=run.parent_task_run_id, state=state
+        )
+        return SimpleNamespace(json=lambda: made.model_dump(mode="json"))
 
     def read_flow_run(self, run: UUID) -> Any:
         self._be_there()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import textwrap
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -267,6 +269,27 @@ def test_a_clock_that_jumps_here_changes_nothing() -> None:
     assert (now(), client.asked) == (_moment(7), 1)
     passed[0] += 600
     assert (now(), client.asked) == (_moment(0), 2)
+
+
+def test_a_clock_that_is_wrong_is_told_once_and_when_it_is_right_again() -> None:
+    class Client:
+        ahead = timedelta()
+
+        async def request(self, method: str, path: str) -> Any:
+            return SimpleNamespace(
+                headers={"date": format_datetime(datetime.now(UTC) - self.ahead, usegmt=True)}
+            )
+
+    passed, told, client = [0.0], list[str](), Client()
+    clock = ServerClock(lambda: passed[0], told.append)
+    for ahead_s in (0, 3600, 3605, -600, 20):
+        client.ahead = timedelta(seconds=ahead_s)
+        passed[0] += 60
+        asyncio.run(clock.now(client))  # type: ignore[arg-type]
+    ahead, behind, right = told
+    assert re.search("is 360[01] s ahead of the Prefect server's: set it", ahead)
+    assert re.search("is (599|600) s behind the Prefect server's: set it", behind)
+    assert right == "the clock of this machine agrees with the Prefect server's again"
 
 
 # The child

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun, StateType
-from prefect.states import Completed
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.states import Completed, Crashed, Running
 
+from flows.farm import watching
+from flows.farm.deaths import SILENT
 from flows.farm.taking import waiting_run
 from flows.farm.watching import RunWatch
 
@@ -29,6 +32,38 @@ def test_the_watch_goes_on_after_an_answer_that_is_not_the_servers() -> None:
         assert seen.over.wait(10)
     assert seen.ended.type == StateType.COMPLETED
     assert client.asked == 2
+
+
+def test_a_run_that_its_worker_speaks_for_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_EVERY_S", 0.01)
+    monkeypatch.setattr(watching, "_SPOKEN_FOR_WITHIN_S", 0.3)
+    run, silent = uuid4(), Crashed(name=SILENT)
+    said = [silent, Running()] * 40  # at each sign of life, while a clock is wrong
+    with RunWatch(cast(SyncPrefectClient, _Saying(run, [*said, Completed()]))).watched(run) as seen:
+        assert seen.over.wait(10)
+    assert seen.ended.type == StateType.COMPLETED
+
+
+def test_a_run_that_nobody_speaks_for_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "_EVERY_S", 0.01)
+    monkeypatch.setattr(watching, "_SPOKEN_FOR_WITHIN_S", 0.3)
+    run, begun = uuid4(), time.monotonic()
+    client = _Saying(run, [Crashed(name=SILENT)])
+    with RunWatch(cast(SyncPrefectClient, client)).watched(run) as seen:
+        assert seen.over.wait(10)
+    assert (seen.ended.type, seen.ended.name) == (StateType.CRASHED, SILENT)
+    assert time.monotonic() - begun > 0.3
+
+
+class _Saying:
+    """A client with these answers, the last again and again."""
+
+    def __init__(self, run: UUID, states: list[State[Any]]) -> None:
+        self._run, self._states = run, states
+
+    def read_flow_runs(self, **question: Any) -> list[FlowRun]:
+        state = self._states.pop(0) if len(self._states) > 1 else self._states[0]
+        return [FlowRun(id=self._run, flow_id=uuid4(), state=state)]
 
 
 class _Proxied:

@@ -197,11 +197,23 @@ class Farm:
 
 
 @contextmanager
-def running_farm(folder: Path, gpus: int = 1, cpus: int = 1, **environment: str) -> Iterator[Farm]:
-    """A farm on PostgreSQL; when it is over, nothing of it is left."""
+def running_farm(
+    folder: Path,
+    gpus: int = 1,
+    cpus: int = 1,
+    *,
+    of: Mapping[str, Mapping[str, str]] | None = None,
+    **environment: str,
+) -> Iterator[Farm]:
+    """A farm on PostgreSQL; when it is over, nothing of it is left.
+
+    `environment` is that of every worker, `of` has more for a single process, by its name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    more = of or {}
     with ExitStack() as stack:
         farm = _laid_out(folder, stack.enter_context(running_postgres()), environment)
+        farm.server.environment = {**farm.server.environment, **more.get("server", {})}
         stack.callback(_end_all, farm)
         farm.start_server()
         furnish = [sys.executable, "-m", "flows.farm.furnish"]
@@ -212,9 +224,9 @@ def running_farm(folder: Path, gpus: int = 1, cpus: int = 1, **environment: str)
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         for number in range(gpus):
-            farm.add_worker("gpu", f"gpu-{number}")
+            farm.add_worker("gpu", f"gpu-{number}", **more.get(f"gpu-{number}", {}))
         for number in range(cpus):
-            farm.add_worker("cpu", f"cpu-{number}")
+            farm.add_worker("cpu", f"cpu-{number}", **more.get(f"cpu-{number}", {}))
         until(lambda: _all_online(farm, gpus, cpus), _READY_WITHIN_S)
         yield farm
     assert processes_of(farm.mark) == []
