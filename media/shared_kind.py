@@ -39,6 +39,8 @@ what lies between the phases of a take fits only the device that made it: those 
 _LISTING_LASTS_S = 2.0
 _LISTING_SHARE, _LISTING_LASTS_AT_MOST_S = 4.0, 30.0
 """Of a huge store it lasts so many times as long as it took, so that not all time goes into it."""
+_PAGE, _SLOWEST_PAGE_S = 1000, 1.0
+"""Names in one answer of S3, and what one takes at most where nothing is wrong."""
 _AWAY_S = 30.0
 """After a store did not answer, how long nobody asks it who need not."""
 _ENTRIES_LAST_S = 10.0
@@ -269,10 +271,12 @@ class SharedKind:
     def _list(self, patience: Patience | None = None) -> None:
         started = time.monotonic()
         listed = self.objects.list(f"{self.kind}/manifests", patience)
-        took_s = time.monotonic() - started
+        now = time.monotonic()
+        # The rest of a longer wait was an outage, after which there is much to be seen.
+        took_s = min(now - started, _SLOWEST_PAGE_S * (1 + len(listed) // _PAGE))
         keys = {_key_of(one.name) for one in listed} - {""}
         lasts_s = max(_LISTING_LASTS_S, min(_LISTING_SHARE * took_s, _LISTING_LASTS_AT_MOST_S))
-        self._found = _Found(keys, started + took_s + lasts_s)
+        self._found = _Found(keys, now + lasts_s)
 
     def _fetch_file(
         self, name: str, facts: FileFacts, path: Path, patience: Patience | None
