@@ -26,13 +26,21 @@ import media.shared_store
 from media.shared_store import local_root
 from media.store import ContentStore
 
-__all__ = ["Farm", "Gate", "ObjectServer", "forget_connections", "gate_before", "object_server"]
+__all__ = [
+    "SERVER",
+    "Farm",
+    "Gate",
+    "ObjectServer",
+    "forget_connections",
+    "gate_before",
+    "object_server",
+]
 
 SECRET = "canary-secret-AbCdEfGh123456"
 KEY_ID = "CANARYKEYID0001"
 
 
-_SERVER = dedent("""
+SERVER = dedent("""
     import localbucket
     from http import HTTPStatus
     read_any = localbucket.S3Handler._read_body
@@ -66,7 +74,7 @@ class ObjectServer:
         return environ_for(self.endpoint)
 
     def start(self) -> None:
-        command = [sys.executable, "-c", _SERVER, str(self.folder), "--port", str(self.port)]
+        command = [sys.executable, "-c", SERVER, str(self.folder), "--port", str(self.port)]
         self.process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
