@@ -25,6 +25,7 @@ __all__ = [
     "START",
     "Machine",
     "environment",
+    "gpu_worker",
     "kill_group",
     "machine_up",
     "takeboard",
@@ -140,6 +141,22 @@ def machine_up(
                 kill_group(pid)
             process.wait(timeout=10)
             raise
+
+
+@contextmanager
+def gpu_worker(home: Path, **variables: str) -> Iterator[None]:
+    """A worker for takes on the machine of that home, which needs no GPU for what tests make."""
+    with home.with_name("gpu.log").open("w") as log:
+        worker = subprocess.Popen(
+            [sys.executable, "-c", START, "worker", "--pool", "gpu"],
+            env=environment(home, **variables), cwd=home.parent,
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        yield
+    finally:
+        worker.send_signal(signal.SIGTERM)
+        worker.wait(timeout=60)
 
 
 def takeboard(home: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 
 from flows.farm.links import linked_path
 from media.video import read_frames
-from tests.farm.one_machine import START, Machine, environment, machine_up, until
+from tests.farm.one_machine import START, Machine, environment, gpu_worker, machine_up, until
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
 
@@ -74,7 +73,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     }
     with (
         machine_up(home, "--root", str(home.parent), **variables) as machine,
-        _gpu_worker(home, variables),
+        gpu_worker(home, **variables),
     ):
         yield Farm(machine, variables)
 
@@ -169,18 +168,3 @@ def test_links_are_read_back_as_paths(tmp_path: Path) -> None:
     path = tmp_path / "a film [1] (cut).mp4"
     assert linked_path(f"[{path}]({path.as_uri()})") == path
     assert linked_path("# a page with a [link](https://example.com)") is None
-
-
-@contextmanager
-def _gpu_worker(home: Path, variables: dict[str, str]) -> Iterator[None]:
-    with (home.parent / "gpu.log").open("w") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-c", START, "worker", "--pool", "gpu"],
-            env=environment(home, **variables), cwd=home.parent,
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        yield
-    finally:
-        worker.send_signal(signal.SIGTERM)
-        worker.wait(timeout=60)
