@@ -73,6 +73,8 @@ _CLASSES = {
     "FileNotFoundError": _CODES["NoSuchKey"],
     "FileExistsError": _CODES["PreconditionFailed"],
     "PermissionError": _CODES["AccessDenied"],
+    # Of the store's own checksum, where it sends one; what comes next time may be whole.
+    "FlexibleChecksumError": Fault("passing", "it does not arrive as it is stored"),
     "NotImplementedError": _CODES["NotImplemented"],
     "ValueError": Fault("refused", "the endpoint or the URL is wrong", "check AWS_ENDPOINT_URL"),
     "TypeError": Fault("refused", "its library cannot do what is asked"),
