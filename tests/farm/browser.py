@@ -1,4 +1,4 @@
-"""A headless Chromium that opens pages, clicks on words and takes pictures."""
+"""A headless Chromium that opens pages, fills in forms as a person would, and takes pictures."""
 
 from __future__ import annotations
 
@@ -73,24 +73,92 @@ class Browser:
 
     def click(self, words: str) -> None:
         """Click on the element that shows exactly `words`, once it is there."""
-        find = (
-            "(() => { const all = [...document.querySelectorAll('a, button, li, span, div')];"
-            f" const one = all.reverse().find(e => e.innerText?.trim() === {json.dumps(words)});"
-            " if (one) one.click(); return !!one; })()"
+        self.press(
+            "[...document.querySelectorAll('a, button, li, span, div')].reverse()"
+            f".find(e => e.innerText?.trim() === {json.dumps(words)})",
+            words,
         )
-        deadline = time.monotonic() + _SEEN_WITHIN_S
-        while not self.run(find):
-            assert time.monotonic() < deadline, f"nothing says {words!r}:\n{self.text()}"
-            time.sleep(0.2)
 
-    def picture(self, path: Path) -> Path:
-        """What the window shows, as a PNG at `path`."""
-        path.write_bytes(base64.b64decode(self.do("Page.captureScreenshot")["data"]))
+    def press(self, element: str, named: str = "") -> None:
+        """Click with the mouse on what the JavaScript expression finds, once it is there."""
+        deadline = time.monotonic() + _SEEN_WITHIN_S
+        while not (box := self._box(element)):
+            assert time.monotonic() < deadline, f"no {named or element}:\n{self.text()}"
+            time.sleep(0.2)
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+        for kind in ("mousePressed", "mouseReleased"):
+            self.do("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **at)
+
+    def write(self, title: str, text: str) -> None:
+        """Type into the last field of that title in a form."""
+        field = f"{_field(title)}?.querySelector('textarea, input')"
+        deadline = time.monotonic() + _SEEN_WITHIN_S
+        while True:
+            self.press(field, title)
+            if self.run(f"document.activeElement === {field}"):
+                break  # what had just been unfolded may still have been moving
+            assert time.monotonic() < deadline, f"{title} cannot be clicked on"
+        self.do("Input.dispatchKeyEvent", type="keyDown", commands=["selectAll"])
+        self.do("Input.insertText", text=text)
+        assert self.run(f"{field}.value") == text
+
+    def choose(self, title: str, word: str) -> None:
+        """Choose from the last list of that title, by its first letters on the keyboard."""
+        self.see(title)
+        assert self.run(f"{_field(title)}.querySelector('select').focus() ?? true")
+        for letter in word:
+            self.do("Input.dispatchKeyEvent", type="char", text=letter)
+        chosen = self.run(f"{_field(title)}.querySelector('select').selectedOptions[0].label")
+        assert chosen == word, f"{title} is {chosen}"
+
+    def kinds(self, title: str) -> list[str]:
+        """What the field of that title is made of: INPUT, SELECT, TEXTAREA, BUTTON."""
+        parts = "'.p-label__body :is(input, select, textarea, button)'"
+        return list(self.run(f"[...{_field(title)}.querySelectorAll({parts})].map(e => e.tagName)"))
+
+    def press_in(self, title: str, selector: str) -> None:
+        """Click on a part of the field of that title."""
+        self.press(f"{_field(title)}?.querySelector({json.dumps(selector)})", title)
+
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size."""
+        size = {"width": width, "height": height}
+        self.do("Emulation.setDeviceMetricsOverride", **size, deviceScaleFactor=1, mobile=False)
+
+    def picture(self, path: Path, element: str = "") -> Path:
+        """What the window shows, or what of it `element` finds once it is drawn: a PNG."""
+        clip: dict[str, Any] = {}
+        if element:
+            deadline = time.monotonic() + _SEEN_WITHIN_S
+            while not (box := self._box(element)):
+                assert time.monotonic() < deadline, f"no {element}:\n{self.text()}"
+                time.sleep(0.2)
+            clip = {"clip": {**box, "scale": 1}}
+        path.write_bytes(base64.b64decode(self.do("Page.captureScreenshot", **clip)["data"]))
         return path
+
+    def _box(self, element: str) -> dict[str, float] | None:
+        """Where in the window it is, brought into it; None while it is not there."""
+        found = self.run(
+            f"(() => {{ const e = {element}; if (!e) return null;"
+            " e.scrollIntoView({block: 'center', behavior: 'instant'});"
+            " const {x, y, width, height} = e.getBoundingClientRect();"
+            " return {x, y, width, height}; })()"
+        )
+        return found if found and found["width"] and found["height"] else None
 
     def _note(self, url: str) -> None:
         if not url.startswith(("http://127.0.0.1:", "data:", "blob:", "about:")):
             self.foreign.append(url)
+
+
+def _field(title: str) -> str:
+    """The last of a form's fields with that title, as JavaScript."""
+    labels = "[...document.querySelectorAll('.schema-form-property__label')]"
+    return (
+        f"{labels}.findLast(e => e.innerText.replace(' (Optional)', '').trim() === "
+        f"{json.dumps(title)})?.closest('.p-label')"
+    )
 
 
 @contextmanager
@@ -105,7 +173,7 @@ def open_browser(folder: Path, size: tuple[int, int] = (1500, 1200)) -> Iterator
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        with connect(_page_address(folder, process), max_size=None) as page:
+        with connect(_page_address(folder, process), max_size=None, ping_interval=None) as page:
             yield Browser(page)
     finally:
         process.terminate()

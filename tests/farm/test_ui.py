@@ -1,4 +1,8 @@
-"""What a person sees in Prefect's UI: pages of a real server in a headless Chromium, offline."""
+"""What a person sees and does in Prefect's UI: real pages of a real farm, in a headless Chromium.
+
+A film is started by filling in the form, watched while it is made, approved twice in the form
+that it waits with, and looked at when it is done. Each fixture is one of these moments.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import yaml
+from prefect.utilities.callables import parameter_schema
 
-from tests.farm.browser import Browser, chromium, open_browser
-from tests.flows.films import command
-from tests.flows.prefect_server import PrefectServer, running_server
+from flows.farm.automations import AUTOMATIONS
+from flows.farm.deployments import POOLS
+from flows.produce import produce
+from tests.farm.browser import chromium
+from tests.farm.one_machine import takeboard, until
+from tests.farm.ui_film import Front, front_of_a_farm, pixels, width_of
 
 pytestmark = [
     pytest.mark.server,
@@ -20,129 +28,281 @@ pytestmark = [
     pytest.mark.skipif(not chromium(), reason="no Chromium is installed: apt install chromium"),
 ]
 
-FILM = """
-version: 1
-project: {code: TIN, title: The Tin, fps: 24, size: 160x90}
-budget: {usd: 5}
-defaults: {backend: animatic}
-scenes:
-  - id: sc010
-    slugline: EXT. BEACH - DAY
-    shots:
-      - {id: sh0010, size: LS, duration: 12f, action: A tin rolls., negative: rust}
-      - {id: sh0020, size: CU, duration: 12f, action: The tin., takes: 2}
-"""
-
-SLOW_AND_FAILING = """
-import time
-import flows.shots, flows.live_progress
-from media.errors import RenderError
-flows.live_progress.LiveBoard.__init__.__kwdefaults__["worth_s"] = 0.3
-real = flows.shots.render_take
-def render_take(job, backend, store, tools):
-    if job.take == 2:
-        raise RenderError("the brush broke", where=job.shot_id, todo="buy a new one")
-    for step in range(20):
-        time.sleep(0.1)
-        tools.on_step(step + 1, 20)
-    return real(job, backend, store, tools)
-flows.shots.render_take = render_take
-"""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A film's run, and a browser in front of the server that recorded it."""
-
-    server: PrefectServer
-    run: str
-    browser: Browser
-
-    def open(self, path: str) -> None:
-        """Go to a page of the UI."""
-        self.browser.open(self.server.url.removesuffix("/api") + path)
-
-    def artifact(self, key: str) -> str:
-        """The path of the page that shows it."""
-        return f"/artifacts/artifact/{self.server.artifacts(self.run)[key]['id']}"
+BAR = "document.querySelector('img[src^=\"data:image/svg\"]')"
+SHEET = "document.querySelector('img[src^=\"data:image/jpeg\"]')"
+NARROW, WIDE = (480, 1000), (1500, 1200)
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
-    folder = tmp_path_factory.mktemp("ui")
-    services = ["EVENT_PERSISTER"]
-    with running_server(folder / "server", services=services) as server:
-        _make_film(folder, server)
-        (run,) = server.flow_runs("The Tin")
-        with open_browser(folder / "browser") as browser:
-            yield Seen(server, run["id"], browser)
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    with front_of_a_farm(tmp_path_factory.mktemp("ui")) as front:
+        yield front
 
 
-def test_the_run_shows_its_name_tags_tasks_and_pages(seen: Seen, tmp_path: Path) -> None:
-    seen.open(f"/runs/flow-run/{seen.run}")
-    seen.browser.see("The Tin", "Completed", "film:TIN", "plan: 3 takes, 3 to render")
-    _check_drawn(seen.browser.picture(tmp_path / "run.png"))
-    seen.browser.click("Artifacts")
-    seen.browser.see(
-        "tin-costs", "tin-failures", "tin-film", "tin-plan", "tin-progress", "tin-rendering-1",
-        "sc010/sh0010 take 1: done in",
-    )  # fmt: skip
-    seen.browser.click("Task Runs")
-    seen.browser.see("TIN sc010/sh0010 take 1", "shot:sc010/sh0020", "Failed")
+@pytest.fixture(scope="module")
+def film(front: Front) -> str:
+    """The run of a film that was started from the form, and waits for its budget."""
+    front.open_deployment("produce")
+    front.browser.click("Run")
+    front.browser.click("Custom run")
+    front.browser.see("Shots at a time")
+    front.browser.write("Storyboard", '"tin/film.yaml"\n')
+    front.browser.choose("Urgency", "urgent")
+    front.browser.press_in("Slates", "[role=switch]")
+    front.browser.write("Shots at a time", "2")
+    front.browser.click("Submit")
+    run = str(front.run("The Tin")["id"])
+    front.suspended(run)
+    return run
 
 
-def test_costs_stand_against_the_cap(seen: Seen) -> None:
-    seen.open(seen.artifact("tin-costs"))
-    seen.browser.see("Quote", "Budget", "cap", "5.00", "Made in this run", "2 made for 0.00 USD")
+@dataclass(frozen=True)
+class Watched:
+    """A film whose budget was approved, as it was seen while its takes were made."""
+
+    run: str
+    shot: str
+    """The run of a take."""
+    words: tuple[str, str]
+    """On the bar's page, earlier and later."""
+    bars: tuple[Path, Path]
 
 
-def test_failures_say_why_and_what_to_do(seen: Seen) -> None:
-    seen.open(seen.artifact("tin-failures"))
-    seen.browser.see("1 take could not be made", "the brush broke", "What to do", "buy a new one")
+@pytest.fixture(scope="module")
+def watched(front: Front, film: str, tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    front.resume(film)
+    front.browser.write("Your name", "Jo")
+    front.browser.click("Submit")
+    shot = str(front.run("TIN sc010/sh0010 take 1")["id"])
+    folder = tmp_path_factory.mktemp("bars")
+    seen = []
+    for step in (2, 3):
+        front.let_go_on(step)
+        words = f"step {step} of 4"
+        until(lambda words=words: words in _bar_words(front, shot) or None)
+        front.open_artifact(shot, None)
+        front.browser.see(words)
+        bar = front.browser.picture(folder / f"{step}.png", BAR)
+        seen.append((front.browser.text(), bar))
+    front.let_go_on(4)
+    (early, short), (late, long) = seen
+    return Watched(film, shot, (early, late), (short, long))
 
 
-def test_what_is_lacking_is_said_with_its_shots(seen: Seen) -> None:
-    seen.open(seen.artifact("tin-loss-report"))
-    seen.browser.see("negative", "sc010/sh0010", "words could keep away")
+@pytest.fixture(scope="module")
+def waiting(front: Front, watched: Watched) -> str:
+    """The run, once all takes are there and their picks are asked about."""
+    front.suspended(watched.run, before="budget")
+    until(lambda: "picks" in front.suspended(watched.run) or None)
+    return watched.run
 
 
-def test_the_film_shows_its_contact_sheet_and_where_its_files_are(
-    seen: Seen, tmp_path: Path
+@pytest.fixture(scope="module")
+def finished(front: Front, waiting: str) -> str:
+    front.resume(waiting)
+    front.browser.write("Your name", "Mara")
+    front.browser.press_in("Other picks", ".p-draggable-list__create-button")
+    front.browser.choose("Shot", "sc010/sh0020")
+    front.browser.write("Take", "2")
+    front.browser.click("Submit")
+    front.browser.see("Flow run resumed")
+    assert front.machine.ended(waiting)["type"] == "COMPLETED"
+    return waiting
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_the_form_has_every_parameter_in_words(
+    front: Front, size: tuple[int, int], tmp_path: Path
 ) -> None:
-    seen.open(seen.artifact("tin-film"))
-    seen.browser.see("TIN_master_en.mp4", "report.html", "running time", "1.0 s")
-    width = seen.browser.run(
-        "[...document.images].filter(i => i.src.startsWith('data:image/jpeg'))[0]?.naturalWidth"
+    front.browser.resize(*size)
+    fields = parameter_schema(produce).properties
+    (farm,) = front.machine.ask("deployments", flows={"name": {"any_": ["produce"]}})
+    front.open(f"/deployments/deployment/{farm['id']}/run")
+    words = [text for field in fields.values() for text in (field["title"], field["description"])]
+    text = front.browser.see(*words)
+    places = [text.index(f"{field['description']}") for field in fields.values()]
+    assert places == sorted(places), "the order of the flow's parameters"
+    kinds = {
+        "Urgency": "SELECT", "Slates": "INPUT", "Every variant": "INPUT",
+        "Storyboard": "TEXTAREA", "Shots at a time": "INPUT", "Only these shots": "BUTTON",
+    }  # fmt: skip
+    for title, kind in kinds.items():
+        assert kind in front.browser.kinds(title), title
+    assert front.cut_off() == []
+    _check_drawn(front.browser.picture(tmp_path / "form.png"))
+    front.browser.resize(*WIDE)
+
+
+def test_a_film_started_from_the_form_is_made_as_it_was_filled_in(front: Front, film: str) -> None:
+    run = front.run("The Tin")
+    given = run["parameters"]
+    assert given["storyboard"].strip() == '"tin/film.yaml"'
+    assert (given["urgency"], given["slates"], given["jobs"]) == ("urgent", False, 2)
+    assert "film:TIN" in run["tags"]
+
+
+def test_the_form_for_a_budget_says_what_it_costs(front: Front, film: str) -> None:
+    front.resume(film)
+    front.browser.see(
+        "3 takes for 0.00 USD", "GPU seconds", "sketch", "in all", "stop: end the run"
     )
-    assert int(width or 0) >= 400
-    _check_drawn(seen.browser.picture(tmp_path / "film.png"))
+    front.browser.see(f"takeboard approve {front.films}/tin/film.yaml")
+    assert front.cut_off() == []
 
 
-def test_events_tell_of_takes_and_films(seen: Seen) -> None:
-    seen.server.events("takeboard.film.delivered", expected=1)
-    seen.open("/events")
-    seen.browser.see("takeboard.shot.finished", "takeboard.film.delivered", "TIN sc010/sh0010")
+def test_bars_grow_while_a_take_is_made(watched: Watched) -> None:
+    early, late = watched.words
+    assert "sc010/sh0010 take 1, 45 %: step 2 of 4" in early
+    assert "sc010/sh0010 take 1, 68 %: step 3 of 4" in late
+    short, long = map(width_of, watched.bars)
+    assert short == pytest.approx(0.45, abs=0.02)
+    assert long == pytest.approx(0.675, abs=0.02)
 
 
-def test_nothing_is_asked_of_other_machines(seen: Seen) -> None:
-    seen.open("/dashboard")
-    seen.browser.see("Flow Runs")
-    assert seen.browser.foreign == []
+def test_the_film_has_a_bar_on_its_runs_own_page(front: Front, watched: Watched) -> None:
+    front.open(f"/runs/flow-run/{watched.run}")
+    front.browser.see("The Tin", "film:TIN")
+    front.browser.click("Artifacts")
+    front.browser.see("tin-progress", "tin-plan", "tin-costs")
+    front.browser.click("Subflow Runs")
+    front.browser.see("TIN sc010/sh0010 take 1", "backend:sketch", "shot:sc010/sh0010")
 
 
-def _make_film(folder: Path, server: PrefectServer) -> None:
-    (folder / "film.yaml").write_text(FILM, encoding="utf-8")
-    made = command(
-        "produce", "film.yaml", "--jobs", 2,
-        home=folder, before=SLOW_AND_FAILING, PREFECT_API_URL=server.url,
+def test_the_form_for_picks_shows_the_takes(front: Front, waiting: str, tmp_path: Path) -> None:
+    front.resume(waiting)
+    front.browser.see(
+        "2 shots to approve", "approve: the picked takes, which are framed", "Other picks",
+        "Retakes", "Shots to render once more.",
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    shown = front.browser.picture(tmp_path / "sheet.png", SHEET)
+    _check_same(shown, front.films / "tin/deliveries/TIN/takes.jpg", least=400)
+    front.browser.press_in("Retakes", ".p-draggable-list__create-button")
+    front.browser.see("Note", "Such as: slower, less smile. Empty: another seed.")
+    shown = front.browser.picture(tmp_path / "still.png", SHEET)
+    _check_same(shown, front.films / "tin/deliveries/TIN/takes.jpg", least=400)
+
+
+def test_what_the_form_says_is_written_beside_the_storyboard(front: Front, finished: str) -> None:
+    said = yaml.safe_load((front.films / "tin/film.picks.yaml").read_text(encoding="utf-8"))
+    assert said["budget"]["approved"].startswith("Jo, ")
+    assert said["sc010/sh0020"]["take"] == 2
+    assert [said[f"sc010/{shot}"]["approved"][:6] for shot in ("sh0010", "sh0020")] == [
+        "Mara, "
+    ] * 2
+    assert (front.films / "tin/deliveries/TIN/TIN_master_en.mp4").stat().st_size > 1000
+
+
+def test_the_finished_film_shows_its_sheet_and_its_files(
+    front: Front, finished: str, tmp_path: Path
+) -> None:
+    made = front.films / "tin/deliveries/TIN"
+    front.open_artifact(finished, "tin-film")
+    front.browser.see(str(made / "TIN_master_en.mp4"), str(made / "report.html"), "1.0 s")
+    shown = front.browser.picture(tmp_path / "sheet.png", SHEET)
+    (sheet,) = made.glob("*contact*.jpg")
+    _check_same(shown, sheet, least=600)
+    for key, file in {
+        "tin-report": "report.html",
+        "tin-film-master-en": "TIN_master_en.mp4",
+    }.items():
+        front.open_artifact(finished, key)
+        front.browser.see(str(made / file))
+
+
+def test_costs_stand_against_the_cap(front: Front, finished: str) -> None:
+    front.open_artifact(finished, "tin-costs")
+    front.browser.see("Quote", "Budget", "cap", "5.00", "left under the cap")
+    assert front.cut_off() == []
+
+
+def test_what_is_lacking_is_said_with_its_shots(front: Front, finished: str) -> None:
+    front.open_artifact(finished, "tin-loss-report")
+    front.browser.see("negative", "sc010/sh0010", "words could keep away")
+
+
+def test_failures_say_why_and_what_to_do(front: Front) -> None:
+    run = front.machine.start_film("produce", storyboard="tin/broken.yaml")
+    assert front.machine.ended(run)["type"] == "FAILED"
+    front.open(f"/runs/flow-run/{run}")
+    front.browser.see("The Rip", "Failed", "failed: sc010/sh0010 take 1: the paint ran")
+    front.open_artifact(run, "rip-failures")
+    text = front.browser.see("1 take could not be made", "the film needs it")
+    assert "the paint ran\n" in text, "and not what to do as well"
+    assert "What to do: use thicker paint." in text
+
+
+def test_a_schedule_stands_with_its_film(front: Front) -> None:
+    film = front.films / "tin/film.yaml"
+    shown = takeboard(
+        front.machine.home, "schedule", str(film), "--cron", "0 2 * * *", "--timezone",
+        "Europe/Berlin",
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    front.open("/deployments")
+    front.browser.see("TIN", "film:TIN", "missed:once", "At 02:00 AM every day")
+    front.browser.click("TIN")
+    front.browser.click("Upcoming")
+    front.browser.see("auto-scheduled", "Scheduled for")
+    front.browser.click("Description")
+    front.browser.see("The Tin: ", "Europe/Berlin")
+
+
+def test_pools_say_what_they_are_for_and_queues_stand_in_their_order(front: Front) -> None:
+    front.open("/work-pools")
+    front.browser.see(*POOLS, *POOLS.values())
+    front.open("/work-pools/work-pool/gpu?tab=Work%20Queues")
+    text = front.browser.see("urgent", "normal", "later", "Priority")
+    assert text.index("urgent") < text.index("normal") < text.index("later")
+    front.open("/work-pools/work-pool/gpu?tab=Workers")
+    front.browser.see("-gpu0", "Online")
+
+
+def test_deployments_tell_what_becomes_of_a_run(front: Front) -> None:
+    front.open_deployment("produce")
+    front.browser.click("Description")
+    front.browser.see("cuts the finished film", "CODE-progress", "Suspended", "Schedule")
+    assert front.cut_off() == []
+
+
+def test_what_is_silent_is_watched_for(front: Front) -> None:
+    front.open("/automations")
+    for automation in AUTOMATIONS:
+        front.browser.see(automation.name, automation.description)
+
+
+def test_events_tell_of_takes_and_films(front: Front, finished: str) -> None:
+    front.open("/events")
+    front.browser.see(
+        "takeboard.shot.finished", "takeboard.shot.picked", "takeboard.film.delivered",
+        "TIN sc010/sh0010",
+    )  # fmt: skip
+
+
+def test_nothing_is_asked_of_other_machines(front: Front) -> None:
+    front.open("/dashboard")
+    front.browser.see("Flow Runs")
+    assert front.browser.foreign == []
+
+
+def _bar_words(front: Front, run: str) -> str:
+    return str(front.artifacts(run).get(None, {}).get("description", ""))
 
 
 def _check_drawn(picture: Path) -> None:
     """That a page is there: words in light and dark, and not one grey."""
-    with Image.open(picture) as image:
-        pixels = np.asarray(image.convert("L"))
-    assert pixels.shape[0] > 600
-    assert pixels.std() > 10
-    assert len(np.unique(pixels)) > 50
+    grey = pixels(picture).mean(axis=2)
+    assert grey.shape[0] > 600
+    assert grey.std() > 10
+    assert len(np.unique(grey.round())) > 50
+
+
+def _check_same(shown: Path, sheet: Path, least: int) -> None:
+    """That what is shown is the sheet, all of it, at least so many pixels wide."""
+    seen = pixels(shown)
+    height, width = seen.shape[:2]
+    assert width >= least
+    there = pixels(sheet)
+    assert height / width == pytest.approx(there.shape[0] / there.shape[1], rel=0.02)
+    small = (160, round(160 * height / width))
+    difference = np.abs(pixels(shown, small) - pixels(sheet, small))
+    assert difference.mean() < 4, "another picture, or a part of it"

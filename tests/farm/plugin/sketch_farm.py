@@ -5,6 +5,7 @@ written into $SKETCH_LOG, a line each: `load sketch PID`, `begin NAME#SEED PID` 
 where NAME is the word after "beat" in the shot's prompt.
 
 SKETCH_STEP_S      seconds a step; a take has four steps
+SKETCH_GATE        a file with the number of the last step that may be made; the next one waits
 SKETCH_LOAD_S      seconds to load the model, once a process
 SKETCH_DIES_AT     words in the prompt of shots at which the process dies, as if out of memory
 """
@@ -17,6 +18,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from zlib import crc32
 
@@ -71,8 +73,10 @@ class Sketch:
         if "unpaintable" in request.prompt:
             raise RenderError("the paint ran", todo="use thicker paint")
         for step in range(_STEPS):
-            if tools.should_stop():
-                raise CancelledError("cancelled")
+            while tools.should_stop() or _last_step() < step + 1:
+                if tools.should_stop():
+                    raise CancelledError("cancelled")
+                time.sleep(0.1)
             time.sleep(float(os.environ.get("SKETCH_STEP_S", "0")))
             tools.on_step(step + 1, _STEPS)
         _note(f"end {_name(request)} {os.getpid()}")
@@ -96,6 +100,11 @@ class Sketch:
 
 class Pastel(Sketch):
     id = "pastel"
+
+
+def _last_step() -> int:
+    gate = os.environ.get("SKETCH_GATE", "")
+    return int(Path(gate).read_text(encoding="utf-8") or 0) if gate else _STEPS
 
 
 def _frames(request: RenderRequest) -> Iterator[Frames]:
