@@ -23,16 +23,13 @@ _MOST_CHARS = 80
 
 @contextmanager
 def cost_record(
-    plan: Plan, allowed: Allowance, spent_usd: float, store: TakeStore, recorder: Recorder
+    plan: Plan, allowed: Allowance, store: TakeStore, recorder: Recorder
 ) -> Iterator[None]:
-    """Record what the plan costs, and when the block ends, however it ends, what was made of it.
-
-    `spent_usd`: what the takes that are there have cost.
-    """
+    """Record what the plan costs, and when the block ends, however it ends, what was made of it."""
     if not recorder.seen:
         yield
         return
-    quoted = _Costs(plan, allowed, spent_usd)
+    quoted = _Costs(plan, allowed)
     title = f"Costs of {plan.film.title}"
     recorder.markdown("costs", quoted.page(), title)
     try:
@@ -55,7 +52,6 @@ def _made(jobs: Sequence[ShotJob], store: TakeStore) -> Mapping[str, Take]:
 class _Costs:
     plan: Plan
     allowed: Allowance
-    spent_usd: float
 
     def page(self, takes: Mapping[str, Take] | None = None) -> str:
         """In Markdown; with `takes`, those that were made."""
@@ -89,7 +85,10 @@ class _Costs:
     def _budget(self) -> Iterator[Sequence[str]]:
         budget = self.plan.film.budget
         run, held = total_quote(self.allowed.jobs), total_quote(self.allowed.held)
-        yield "spent before, on takes that are kept", f"{self.spent_usd:.2f}", ""
+        before = self.allowed.spent_usd + self.allowed.promised_usd
+        yield "spent before, on takes that are kept", f"{self.allowed.spent_usd:.2f}", ""
+        if self.allowed.promised_usd:
+            yield "other runs of the film, under way", f"{self.allowed.promised_usd:.2f}", ""
         yield "this run, quoted", f"{run.usd:.2f}", _minutes(run.gpu_seconds)
         if self.allowed.held:
             yield "held back", f"{held.usd:.2f}", _minutes(held.gpu_seconds)
@@ -98,7 +97,7 @@ class _Costs:
             "none" if budget.usd is None else f"{budget.usd:.2f}",
             "none" if budget.gpu_minutes is None else f"{budget.gpu_minutes:g}",
         )
-        left = "" if budget.usd is None else f"{budget.usd - self.spent_usd - run.usd:.2f}"
+        left = "" if budget.usd is None else f"{budget.usd - before - run.usd:.2f}"
         if left:
             yield "left under the cap after this run", left, ""
 

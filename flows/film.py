@@ -26,10 +26,10 @@ from flows.report import write_report
 from flows.room import CutMaterial
 from flows.shots import BesideShots, RenderedShots, render_shots, waits_elsewhere
 from flows.whole import damaged_jobs, with_damaged
-from generator.budget import require_budget
 from generator.plan import Plan, ShotJob, retake_notes, total_quote
+from generator.promises import allowance
 from generator.requests import assets_for
-from generator.takes import Take, TakeStore, record_plan, spent_usd
+from generator.takes import Take, TakeStore, record_plan
 from media.errors import BudgetError
 from storyboards.film import Film, film_shots
 
@@ -48,15 +48,14 @@ def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     readiness = run.elsewhere.readiness() if run.elsewhere else None
     with run.turns.turn(run.stop.is_set, "plan"):
         plan = with_damaged(plan_film(film, options, readiness), store, run)
-    spent = spent_usd(film, store)
-    allowed = require_budget(plan, film.budget, spent_usd=spent)
-    finishing = Finishing(plan, options)
-    record_plan_table(plan, run.recorder)
-    run.approval.require_budget(plan, options, run.recorder)
-    record_plan(plan, store)
-    ahead = None if allowed.held else _cut_ahead(plan, allowed.jobs, finishing, options, run)
-    with cost_record(plan, allowed, spent, store, run.recorder):
-        shots = render_shots(plan, allowed.jobs, store, options, run, ahead)
+    with allowance(plan, store, run.stop.is_set) as allowed:
+        finishing = Finishing(plan, options)
+        record_plan_table(plan, run.recorder)
+        run.approval.require_budget(plan, options, run.recorder)
+        record_plan(plan, store)
+        ahead = None if allowed.held else _cut_ahead(plan, allowed.jobs, finishing, options, run)
+        with cost_record(plan, allowed, store, run.recorder):
+            shots = render_shots(plan, allowed.jobs, store, options, run, ahead)
     _refuse_held(len(allowed.held), len(plan.jobs), film)
     made = [job for job in allowed.jobs if job.key in shots.takes]
 
@@ -121,9 +120,9 @@ def _made_again(
     jobs = damaged_jobs(plan, shots.takes.keys(), store, run)
     if jobs:
         plan = replace(plan, jobs=jobs)
-        allowed = require_budget(plan, plan.film.budget, spent_usd=spent_usd(plan.film, store))
-        run.approval.require_budget(plan, options, run.recorder)
-        render_shots(plan, allowed.jobs, store, options, run)
+        with allowance(plan, store, run.stop.is_set) as allowed:
+            run.approval.require_budget(plan, options, run.recorder)
+            render_shots(plan, allowed.jobs, store, options, run)
         _refuse_held(len(allowed.held), len(jobs), plan.film)
     return jobs
 

@@ -18,9 +18,15 @@ class Allowance:
 
     jobs: tuple[ShotJob, ...]
     held: tuple[ShotJob, ...]
+    spent_usd: float = 0.0
+    """What the film's takes that are there have cost."""
+    promised_usd: float = 0.0
+    """What other runs of the film that are under way may still spend."""
 
 
-def require_budget(plan: Plan, budget: Budget, *, spent_usd: float = 0.0) -> Allowance:
+def require_budget(
+    plan: Plan, budget: Budget, *, spent_usd: float = 0.0, promised_usd: float = 0.0
+) -> Allowance:
     """What fits the caps; BudgetError when the storyboard says to stop, or nothing fits.
 
     With `hold`, jobs are taken in film order as long as they fit; one that does not fit is held
@@ -28,9 +34,12 @@ def require_budget(plan: Plan, budget: Budget, *, spent_usd: float = 0.0) -> All
     """
     missing = plan.missing
     total = total_quote(missing)
-    over = _over(budget, spent_usd + total.usd, total.gpu_seconds, spent_usd)
+    before = spent_usd + promised_usd
+    over = _over(budget, before + total.usd, total.gpu_seconds, before)
     if not over:
-        return Allowance(missing, ())
+        return Allowance(missing, (), spent_usd, promised_usd)
+    if promised_usd:
+        over += f", of which other runs of the film are spending {promised_usd:.2f} now"
     if budget.on_exceed == "stop":
         raise BudgetError(
             over,
@@ -39,7 +48,7 @@ def require_budget(plan: Plan, budget: Budget, *, spent_usd: float = 0.0) -> All
         )
     jobs: list[ShotJob] = []
     held: dict[str, ShotJob] = {}
-    usd, gpu_seconds = spent_usd, 0.0
+    usd, gpu_seconds = before, 0.0
     paid: set[str] = set()
     for job in missing:
         cost = Quote() if job.generation in paid else job.quote
@@ -52,7 +61,7 @@ def require_budget(plan: Plan, budget: Budget, *, spent_usd: float = 0.0) -> All
         usd, gpu_seconds = next_usd, next_gpu
     if not jobs:
         raise BudgetError(over, where=plan.film.path.name, todo="raise the budget")
-    return Allowance(tuple(jobs), tuple(held.values()))
+    return Allowance(tuple(jobs), tuple(held.values()), spent_usd, promised_usd)
 
 
 def _affordable(cost: Quote, budget: Budget, usd: float, gpu_seconds: float) -> bool:

@@ -21,7 +21,7 @@ from media.shared_store import shared_objects
 from media.store import ContentStore
 from storyboards.film import Film
 
-__all__ = ["keys_of_others", "remember_keys", "shot_keys", "why_stale"]
+__all__ = ["film_name", "keys_of_others", "remember_keys", "shot_keys", "why_stale"]
 
 _VERSION = 1
 _MOST_KEYS = 64
@@ -36,6 +36,13 @@ def shot_keys(store: ContentStore, film: Film) -> Index:
     if (objects := shared_objects(store.root)) is not None:
         return _merged(_shared_index(objects, film).records())
     return _read_index(_index_path(store, film))
+
+
+def film_name(store: ContentStore, film: Film) -> str:
+    """What a film is called in the store: the same for every run of it."""
+    if shared_objects(store.root) is not None:
+        return _shared_name(film)
+    return _digest(str(film.path.resolve()), film.variant)
 
 
 def keys_of_others(store: ContentStore, film: Film) -> frozenset[str]:
@@ -152,8 +159,12 @@ def _shared_index(objects: ObjectStore, film: Film) -> SharedIndex:
     Machines keep storyboards in different places, so the film is known by its code and by the
     names of its file and of the folder that holds it.
     """
+    return SharedIndex(objects, f"{_FOLDER}/{_shared_name(film)}")
+
+
+def _shared_name(film: Film) -> str:
     folder, name = film.path.resolve().parts[-2:]
-    return SharedIndex(objects, f"{_FOLDER}/{_digest(film.code, folder, name, film.variant)}")
+    return _digest(film.code, folder, name, film.variant)
 
 
 def _digest(*parts: str) -> str:
