@@ -151,14 +151,14 @@ def record_film(made: MadeFilm, recorder: Recorder) -> None:
 
 def _film_page(made: MadeFilm) -> str:
     lines = [f"# {_plain(made.film.title)}", "", film_words(made) + ".", ""]
-    lines += ["| deliverable | running time | picture | loudness | file |", "|---|---|---|---|---|"]
+    lines += ["| deliverable | running time | picture | loudness |", "|---|---:|---|---:|"]
     for one in made.deliveries:
         loudness = "silent" if one.loudness_lufs is None else f"{one.loudness_lufs:.1f} LUFS"
         size = f"{one.size[0]}x{one.size[1]}"
-        lines.append(
-            f"| {one.name} {one.lang} | {one.seconds:.1f} s | {size} | {loudness} | `{one.film}` |"
-        )
-    lines += ["", f"Report: `{made.report}`"]
+        lines.append(f"| {one.name} {one.lang} | {one.seconds:.1f} s | {size} | {loudness} |")
+    # Not in the table: narrow windows cut its last column off, and a path must be legible.
+    lines += ["", *(f"- {one.name} {one.lang}: `{one.film}`" for one in made.deliveries)]
+    lines += [f"- report: `{made.report}`"]
     sheets = made.deliveries[0].contact_sheets
     if sheets:
         lines += ["", f"![contact sheet]({data_address(sheets[0])})"]

@@ -39,6 +39,8 @@ T = TypeVar("T")
 _DAY_S = 86400
 _SHEET_WIDTH = 1000
 """Pixels, of the sheet's first page in the form: twice as wide as the form, 100 kB."""
+_NOBODY = "somebody in Prefect's UI"
+"""Who gave no name: the worker's own user has not approved anything."""
 _SPENDING = "approve: spend at most this. stop: end the run; nothing is spent."
 _PICKS = (
     "approve: the picked takes, which are framed, are right; the film is cut of them. Shots under "
@@ -147,7 +149,7 @@ def _digest(waiting: Waiting) -> str:
 
 def _take(answer: Any, waiting: Waiting, replan: Replan) -> None:
     """Write the answer down; UsageError, with nothing written, when it cannot be carried out."""
-    film, who = waiting.plan.film, by_whom(answer.name)
+    film, who = waiting.plan.film, by_whom(answer.name.strip() or _NOBODY)
     if waiting.subject == "budget":
         if answer.decision == "stop":
             raise BudgetError(
