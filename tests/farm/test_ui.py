@@ -217,7 +217,7 @@ def test_costs_stand_against_the_cap(front: Front, finished: str) -> None:
 
 def test_what_is_lacking_is_said_with_its_shots(front: Front, finished: str) -> None:
     front.open_artifact(finished, "tin-loss-report")
-    front.browser.see("negative", "sc010/sh0010", "words could keep away")
+    front.browser.see("negative", "sc010/sh0020", "words could keep away")
 
 
 def test_failures_say_why_and_what_to_do(front: Front) -> None:
@@ -271,10 +271,10 @@ def test_what_is_silent_is_watched_for(front: Front) -> None:
 
 
 def test_events_tell_of_takes_and_films(front: Front, finished: str) -> None:
-    front.open("/events")
+    front.open("/events?events=takeboard.*")
     front.browser.see(
-        "takeboard.shot.finished", "takeboard.shot.picked", "takeboard.film.delivered",
-        "TIN sc010/sh0010",
+        "Takeboard shot started", "Takeboard shot finished", "Takeboard film delivered",
+        "TIN sc010/sh0010", "The Tin",
     )  # fmt: skip
 
 

@@ -28,8 +28,9 @@ scenes:
   - id: sc010
     slugline: EXT. BEACH - DAY
     shots:
-      - {id: sh0010, size: LS, duration: 12f, action: A tin rolls beat one., negative: rust}
-      - {id: sh0020, size: CU, duration: 12f, action: Sand., takes: 2, backend: animatic}
+      - {id: sh0010, size: LS, duration: 12f, action: A tin rolls beat one.}
+      - {id: sh0020, size: CU, duration: 12f, action: Sand., takes: 2, backend: animatic,
+         negative: rust}
 """
 _BROKEN = """
 version: 1
