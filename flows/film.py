@@ -31,6 +31,7 @@ from generator.promises import allowance
 from generator.requests import assets_for
 from generator.takes import Take, TakeStore, record_plan
 from media.errors import BudgetError
+from media.patience import patient
 from storyboards.film import Film, film_shots
 
 __all__ = ["cut_material", "make_film"]
@@ -43,6 +44,11 @@ def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     RenderError (after everything else was rendered), MediaError, StoreError or CancelledError.
     Whatever was finished is kept.
     """
+    with patient(run.stop.is_set):
+        return _made(film, options, run)
+
+
+def _made(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     started = time.monotonic()
     store = TakeStore(options.store)
     readiness = run.elsewhere.readiness() if run.elsewhere else None

@@ -23,7 +23,8 @@ from generator.takes import TakeStore, spent_usd
 from media.errors import StoreError, translate_os_errors
 from media.files import file_lock, write_atomic
 from media.leases import hold_lease
-from media.object_store import ObjectStore, Patience
+from media.object_store import ObjectStore
+from media.patience import Patience
 from media.shared_store import shared_objects
 from media.store import ContentStore
 

@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from threading import Event, Thread
 
 from media.errors import CancelledError, StoreError
-from media.object_store import ObjectStore, Patience
+from media.object_store import ObjectStore
+from media.patience import Patience
 
 __all__ = ["LeaseTimes", "hold_lease"]
 

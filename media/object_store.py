@@ -5,8 +5,6 @@ given up. What fails in passing (no connection, a busy or broken server) is trie
 growing pauses until the patience is over; what will not mend by itself (keys, bucket, address) is
 said at once. All of it goes through fsspec, and asks only this of a store: writes are whole or
 absent, listings are true, and a write can be made conditional on the name being free.
-
-TAKEBOARD_STORE_PATIENCE   seconds to go on trying while the store is away; default: 600
 """
 
 from __future__ import annotations
@@ -21,10 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from media.errors import CancelledError, StoreError, UsageError
+from media.errors import CancelledError, StoreError
 from media.object_faults import Fault, FaultKind, fault_of
+from media.patience import Patience, patience_here, read_patience
 
-__all__ = ["ObjectStore", "Patience", "StoredObject", "open_objects", "read_patience"]
+__all__ = ["ObjectStore", "StoredObject", "open_objects"]
 
 _log = logging.getLogger("takeboard.store")
 
@@ -54,14 +53,6 @@ _TAKEN = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to go on trying, and whether to."""
-
-    seconds: float
-    should_stop: Callable[[], bool] = lambda: False
-
-
-@dataclass(frozen=True, slots=True)
 class StoredObject:
     """One object of a listing."""
 
@@ -76,12 +67,17 @@ class ObjectStore:
     """The objects below one URL."""
 
     def __init__(self, url: str, filesystem: Any, patience: Patience) -> None:
-        self.url, self.patience = url, patience
+        self.url, self._patience = url, patience
         self._files = filesystem
         self._prefix = str(filesystem._strip_protocol(url)).rstrip("/")
         self._is_s3 = "s3" in filesystem.protocol
         self._away_since: float | None = None
         self._last_failure = 0.0
+
+    @property
+    def patience(self) -> Patience:
+        """Of whoever asks now and does not say."""
+        return patience_here(self._patience)
 
     def read(self, name: str, patience: Patience | None = None) -> bytes | None:
         """The object's bytes, or None when there is none."""
@@ -261,20 +257,6 @@ def open_objects(url: str, environ: Mapping[str, str] = os.environ) -> ObjectSto
     # Trying again is done here, where it can be watched and stopped.
     opened.retries = 1
     return ObjectStore(url, opened, patience)
-
-
-def read_patience(environ: Mapping[str, str] = os.environ) -> Patience:
-    """From TAKEBOARD_STORE_PATIENCE."""
-    text = environ.get("TAKEBOARD_STORE_PATIENCE", "").strip() or "600"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise UsageError(
-            f"expected a number of seconds, got {text[:40]!r}", where="TAKEBOARD_STORE_PATIENCE"
-        )
-    return Patience(seconds)
 
 
 class _Moved:

@@ -19,7 +19,7 @@ from pathlib import Path
 from media.errors import StoreError, translate_os_errors
 from media.files import publish_folder, write_atomic
 from media.leases import hold_lease
-from media.object_store import Patience
+from media.patience import Patience
 from media.shared_kind import NotFetched, SharedKind
 from media.shared_store import require_exclusive, shared_kind
 

@@ -21,11 +21,13 @@ from collections.abc import Iterable, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from media.errors import StoreError, translate_os_errors
 from media.manifest import MANIFEST, FileFacts, Manifest, parse_manifest
-from media.object_store import ObjectStore, Patience
+from media.object_store import ObjectStore
+from media.patience import Patience
 
 __all__ = ["SHARED_KINDS", "NotFetched", "RemoteEntry", "SharedKind"]
 
@@ -121,8 +123,9 @@ class SharedKind:
     def manifests(self, keys: Iterable[str]) -> Mapping[str, Manifest]:
         """By key, those that are there and can be read; asked for many at a time."""
         wanted = list(dict.fromkeys(keys))
+        look = partial(self.manifest, patience=self.objects.patience)
         with ThreadPoolExecutor(_READERS, "takeboard-manifests") as pool:
-            found = zip(wanted, pool.map(self.manifest, wanted), strict=True)
+            found = zip(wanted, pool.map(look, wanted), strict=True)
             return {key: one for key, one in found if isinstance(one, Manifest)}
 
     def publish(self, key: str, folder: Path, patience: Patience | None = None) -> None:
@@ -151,7 +154,7 @@ class SharedKind:
         if time.monotonic() < self._away_until:
             return False
         try:
-            self.publish(key, folder, Patience(_ONCE))
+            self.publish(key, folder, self._once())
         except StoreError:
             self._away_until = time.monotonic() + _AWAY_S
             return False
@@ -199,7 +202,7 @@ class SharedKind:
         """Note that the entry is of use now, if the store answers at once."""
         if time.monotonic() >= self._away_until:
             with suppress(StoreError):
-                self.objects.write(f"{self.kind}/used/{key}", b"used\n", Patience(_ONCE))
+                self.objects.write(f"{self.kind}/used/{key}", b"used\n", self._once())
 
     def entries(self) -> Mapping[str, RemoteEntry]:
         """What is there, with sizes and times, from one listing."""
@@ -267,6 +270,9 @@ class SharedKind:
     def lease(self, key: str) -> str:
         """The lease for making the entry."""
         return f"{self.kind}/leases/{key}"
+
+    def _once(self) -> Patience:
+        return Patience(_ONCE, self.objects.patience.should_stop)
 
     def _list(self, patience: Patience | None = None) -> None:
         started = time.monotonic()

@@ -23,7 +23,8 @@ from pathlib import Path
 
 from media.errors import StoreError, UsageError, translate_os_errors
 from media.files import write_atomic
-from media.object_store import ObjectStore, Patience, open_objects
+from media.object_store import ObjectStore, open_objects
+from media.patience import Patience
 from media.shared_kind import SHARED_KINDS, SharedKind
 
 __all__ = [

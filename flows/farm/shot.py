@@ -22,10 +22,15 @@ from generator.backends.registry import InstalledBackends
 from generator.takes import Take, TakeStore
 from generator.tickets import TICKETS, read_ticket, render_ticket
 from media.errors import StoreError
+from media.patience import patient
 from media.shared_store import local_root
 from media.store import ContentStore
 
 __all__ = ["shot"]
+
+_LOOK_S = 10.0
+"""How long a worker waits for a store that is away before it has begun a take: there may be other
+films to work on. What it has made, it is more patient with."""
 
 
 @flow(name="shot", persist_result=False, validate_parameters=True)
@@ -55,13 +60,17 @@ async def shot(
             tools = RenderTools({}, {}, seat.stop.is_set, on_step)
             return render_ticket(key, takes, seat.backends.__getitem__, tools)
 
-        if takes.find(key) is not None:
-            return render(lambda done, total: None)
-        _require_ticket(key, takes)
-        ticket = read_ticket(key, takes)
-        with prefect_board() as board:
-            recorder = PrefectRecorder(ticket.film_code, board=board)
-            return watched_take(ticket.film_code, ticket.job, recorder, render)
+        with patient(seat.stop.is_set):
+            with patient(seat.stop.is_set, _LOOK_S):
+                is_there = takes.find(key) is not None
+                if not is_there:
+                    _require_ticket(key, takes)
+                    ticket = read_ticket(key, takes)
+            if is_there:
+                return render(lambda done, total: None)
+            with prefect_board() as board:
+                recorder = PrefectRecorder(ticket.film_code, board=board)
+                return watched_take(ticket.film_code, ticket.job, recorder, render)
 
     def say(made: Take) -> str:
         return f"{shot} take {take}: {made.num_frames} frames, key {key[:12]}"

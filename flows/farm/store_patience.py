@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -12,7 +15,7 @@ from flows.farm.answers import cancelled
 from flows.progress import Progress
 from media.errors import StoreError
 
-__all__ = ["StorePatience", "is_out_of_reach", "require_there"]
+__all__ = ["Outage", "StorePatience", "is_out_of_reach", "require_there"]
 
 T = TypeVar("T")
 
@@ -25,29 +28,76 @@ _OF_THE_DISK = {
 """What a full or a broken disk, or a file server that is away, answers."""
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 2.0, 30.0
+_SAME_OUTAGE_S = 300.0
+"""Failures that are further apart are two outages: workers rest for minutes, takes last longer."""
+
+
+@dataclass(slots=True)
+class Outage:
+    """What all takes of a film know of their store's absence: it is waited for once, not once
+    for each take, and told once."""
+
+    progress: Progress
+    _since: float | None = None
+    _latest: float = 0.0
+    """When somebody last failed to reach it."""
+    _error: StoreError | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def note(self, error: StoreError) -> None:
+        """It is away. Raises what it is away with once that has been so for long enough."""
+        with self._lock:
+            now = time.monotonic()
+            if self._since is None or now - self._latest > _SAME_OUTAGE_S:
+                self._since = now
+                self.progress.note(f"{error}; waiting for the take store")
+            self._latest, self._error = now, error
+        self.require_patience()
+
+    def require_patience(self) -> None:
+        """StoreError when it has been away for so long that nobody need try any more."""
+        with self._lock:
+            away_s = self._latest - self._since if self._since is not None else 0.0
+            if self._error is None or away_s < _PATIENCE_S:
+                return
+            raise StoreError(
+                f"{self._error.what}, for {away_s / 60:.0f} minutes now",
+                where=self._error.where,
+                todo=self._error.todo or "run again when it is there: finished takes are kept",
+            )
+
+    def over(self) -> None:
+        """It is there."""
+        with self._lock:
+            if self._since is not None:
+                away_s = time.monotonic() - self._since
+                self.progress.note(f"the take store is there again, after {away_s:.0f} s")
+            self._since = self._error = None
 
 
 class StorePatience:
-    """That of one take: so many seconds in all, longer each time."""
+    """That of one take: so many seconds in all, longer each time, within its film's."""
 
-    def __init__(self, progress: Progress, stop: Event) -> None:
-        self._progress, self._stop = progress, stop
+    def __init__(self, outage: Outage, stop: Event) -> None:
+        self._outage, self._stop = outage, stop
         self._waited_s, self._next_s = 0.0, _FIRST_WAIT_S
 
     def reach(self, what: Callable[[], T]) -> T:
         """What comes of it, once the store lets it. StoreError when it does not."""
         while True:
             try:
-                return what()
+                found = what()
             except StoreError as error:
                 self.wait(error)
+            else:
+                self._outage.over()
+                return found
 
     def wait(self, error: StoreError) -> None:
-        """Wait before the next try. Raises `error` when that was long enough; CancelledError."""
+        """Wait before the next try. StoreError when that was long enough; CancelledError."""
+        self._outage.note(error)
         if self._waited_s >= _PATIENCE_S:
             raise error
-        if not self._waited_s:
-            self._progress.note(f"{error}; waiting for the take store")
         if self._stop.wait(self._next_s):
             raise cancelled()
         self._waited_s += self._next_s

@@ -22,7 +22,7 @@ from flows.farm.lane import Workers, farm_lane, window_of
 from flows.farm.names import Urgency
 from flows.farm.readiness import FarmReadiness, farm_readiness
 from flows.farm.shot_runs import Asked, ShotRuns
-from flows.farm.store_patience import StorePatience, require_there
+from flows.farm.store_patience import Outage, StorePatience, require_there
 from flows.farm.watching import Ended, RunWatch
 from flows.pool import Lane
 from flows.progress import Progress
@@ -30,6 +30,7 @@ from generator.plan import ShotJob
 from generator.takes import Take, TakeStore
 from generator.tickets import publish_ticket
 from media.errors import CancelledError, RenderError, StoreError, TakeboardError
+from media.patience import patient
 from media.shared_store import address_of
 from storyboards.film import Film
 
@@ -45,6 +46,8 @@ _LOOK_S = 10.0
 """A worker that has made a take may be long in telling the server, when that was away."""
 _COME_BACK_S = 60.0
 """As long as a worker takes to start, and the server to note that it is there."""
+_LOOK_FOR_S = 5.0
+"""How long one try to reach an object store lasts; how many there are, `StorePatience` says."""
 _SEEN_WITHIN_S = 60.0
 """How long a network file system may take to show here what was published elsewhere: NFS keeps
 the names of a folder for up to a minute (nfs(5), acdirmax)."""
@@ -68,6 +71,8 @@ class FarmShots:
         self._runs = ShotRuns(flow_run, urgency, self._client, self._answers)
         self._watch = watch or RunWatch(self._client)
         self._workers = Workers(self._client, progress.note)
+        self._store_away, self._workers_store_away = Outage(progress), Outage(progress)
+        """From here, and from the machines of workers."""
         self._window = window_of(())
         self._ready: Sequence[str] = ()
         """Takes that could be in the pool as well."""
@@ -120,9 +125,11 @@ class FarmShots:
 
     def _made(self, job: ShotJob, film: Film, store: TakeStore, asked: list[Asked]) -> Take:
         """The take; `asked` comes to hold the runs that were to make it."""
-        patience = StorePatience(self._progress, self._stop)
+        here = StorePatience(self._store_away, self._stop)
+        there = StorePatience(self._workers_store_away, self._stop)
         tries = 0
-        while (take := patience.reach(lambda: _found(job, film, store))) is None:
+        while (take := here.reach(lambda: self._found(job, film, store))) is None:
+            self._workers_store_away.require_patience()
             run = self._ask(job, film, store, len(asked) + 1)
             asked.append(run)
             if run.was_over:
@@ -131,8 +138,9 @@ class FarmShots:
             if ended.type == StateType.CANCELLED and not run.ours:
                 continue  # by another film that asked for it too
             if ended.name == STORE_AWAY:
-                patience.wait(StoreError(ended.message, where=_where(job)))
+                there.wait(StoreError(ended.message, where=_where(job)))
                 continue
+            self._workers_store_away.over()
             tries += 1  # also of a take that was published and is not whole
             published = ended.type == StateType.COMPLETED and self._appears(store, job.key)
             if published and tries < MOST_TRIES:
@@ -162,7 +170,7 @@ class FarmShots:
                     raise cancelled()
                 silent_s = self._watch.silent_s
                 if time.monotonic() - looked > (_ASK_AGAIN_S if silent_s else _LOOK_S):
-                    if _is_there(store, job.key):
+                    if self._is_there(store, job.key):
                         return Ended(StateType.COMPLETED)
                     looked = time.monotonic()
                 if silent_s > SERVER_PATIENCE_S:
@@ -172,31 +180,30 @@ class FarmShots:
     def _appears(self, store: TakeStore, key: str) -> bool:
         """Whether the take that a worker has published is seen here, in good time."""
         deadline = time.monotonic() + _SEEN_WITHIN_S
-        while not _is_there(store, key):
+        while not self._is_there(store, key):
             if time.monotonic() > deadline:
                 return False
             if self._stop.wait(1.0):
                 raise cancelled()
         return True
 
+    def _found(self, job: ShotJob, film: Film, store: TakeStore) -> Take | None:
+        """The take; when there is none, its ticket is put where the workers find it."""
+        require_there(store.entries.root)
+        with patient(self._stop.is_set, _LOOK_FOR_S):
+            take = store.find(job.key)
+            if take is None:
+                publish_ticket(job, film, store)
+            return take
+
+    def _is_there(self, store: TakeStore, key: str) -> bool:
+        with suppress(OSError, StoreError), patient(self._stop.is_set, 0.0):
+            return store.entries.peek(key)
+        return False
+
     def _close(self, asked: Sequence[Asked], state: State[None]) -> None:
         if asked:
             self._runs.close(asked[-1], state)
-
-
-def _found(job: ShotJob, film: Film, store: TakeStore) -> Take | None:
-    """The take; when there is none, its ticket is put where the workers find it."""
-    require_there(store.entries.root)
-    take = store.find(job.key)
-    if take is None:
-        publish_ticket(job, film, store)
-    return take
-
-
-def _is_there(store: TakeStore, key: str) -> bool:
-    with suppress(OSError, StoreError):
-        return store.entries.peek(key)
-    return False
 
 
 def _where(job: ShotJob) -> str:

@@ -46,6 +46,7 @@ from flows.farm.film_line import FilmLine
 from flows.farm.holder import Holder, holder_of, this_machine
 from flows.farm.lost import LOST_AFTER_S, LostRuns
 from flows.farm.names import CPU_POOL, KEPT_FOR_URGENT, WORKER_TYPE
+from flows.farm.resting import Rests
 from flows.farm.server_clock import ServerClock
 from flows.farm.taking import fitting, together, waiting_run
 from flows.farm.upkeep import Upkeep
@@ -59,8 +60,7 @@ _LAST_WORDS_S = 15.0
 _CLEARED_AFTER_S = 60.0
 """A film that has run for so long since its process died is no longer the suspect."""
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-_BROKEN_S = (5.0, 30.0, 120.0)
-"""How long a worker whose process does not start takes nothing, the first times."""
+_ASK_AGAIN_S = 5.0
 
 
 class WarmConfiguration(BaseJobConfiguration):
@@ -113,7 +113,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         self._ended_for: UUID | None = None
         self._warm: list[str] = []
         """Setups that the child has had, the latest first."""
-        self._broken, self._rests_until_s = 0, 0.0
+        self._rests = Rests()
         self._looking = anyio.Lock()
         self._leaving = self._is_away = False
         self._clock = ServerClock(tell=self._logger.warning)
@@ -162,7 +162,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             if task_status is not None:
                 task_status.started(os.getpid())
             ended = await self._child.run(flow_run.id)
-            self._note_end(ended)
+            self._note_end(flow_run, ended)
             if ended.died and flow_run.id not in self._blamed:
                 ended = Ended(lost="the process of its worker died of another run")
             if ended.died or ended.error or ended.lost or ended.state in UNDER_WAY:
@@ -188,9 +188,9 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """What to take now, the best first: as much as there is room for, or nothing."""
         free = self._slots - int(self.limiter.borrowed_tokens)
         is_film = self._work_pool_name == CPU_POOL
-        if self._leaving or time.monotonic() < self._rests_until_s or not (free or is_film):
+        if self._leaving or self._rests.is_left() or not (free or is_film):
             return []
-        due = [one for one in await self._due() if one.flow_run.id not in self._in_hand]
+        due = [one for one in await self._due() if self._may_take(one.flow_run)]
         runs = {str(one.flow_run.id): one for one in due}
         if is_film:
             return [runs[one.id] for one in await self._films(due, free)]
@@ -297,18 +297,22 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
                     self._logger.warning("cannot tell the server of %s: %s", flow_run, error)
                     await anyio.sleep(2)
 
-    def _note_end(self, ended: Ended) -> None:
-        """Rest for a while when nothing can be made here.
+    def _may_take(self, run: FlowRun) -> bool:
+        return run.id not in self._in_hand and not self._rests.is_left(_store_of(run))
 
-        Such a machine would take, and hand back, all that there is.
-        """
-        if self._child.pid and ended.state_name != STORE_AWAY:
-            self._broken = 0
-        elif not ended.died and not self._leaving and time.monotonic() > self._rests_until_s:
-            rest_s = _BROKEN_S[min(self._broken, len(_BROKEN_S) - 1)]
-            self._broken, self._rests_until_s = self._broken + 1, time.monotonic() + rest_s
-            why = ended.lost or "the take store is out of reach"
-            self._logger.error("%s; nothing is taken for %.0f s", why, rest_s)
+    def _note_end(self, run: FlowRun, ended: Ended) -> None:
+        """Leave alone for a while what cannot be made here: takes of one store, or all."""
+        store_away = ended.state_name == STORE_AWAY
+        if self._child.pid:
+            self._rests.take_up()
+            if not store_away:
+                self._rests.take_up(_store_of(run))
+        if self._leaving or ended.died or (self._child.pid and not store_away):
+            return
+        store = _store_of(run) if store_away else ""
+        if rest_s := self._rests.leave(store):
+            why = f"{store} is out of reach; no take of it" if store else f"{ended.lost}; nothing"
+            self._logger.error("%s is taken for %.0f s", why, rest_s)
 
     def _note_death(self, died: str) -> None:
         self._warm.clear()
@@ -355,7 +359,12 @@ async def _until_server() -> None:
     """Wait until the server answers: Prefect's worker cannot be stopped before."""
     async with get_client() as client:
         while await client.api_healthcheck() is not None:
-            await anyio.sleep(_BROKEN_S[0])
+            await anyio.sleep(_ASK_AGAIN_S)
+
+
+def _store_of(run: FlowRun) -> str:
+    """The address of the store of a take; empty for a film."""
+    return str(run.parameters.get("store") or "")
 
 
 def _say_nothing(*words: object) -> None:

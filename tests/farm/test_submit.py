@@ -403,8 +403,9 @@ def test_a_worker_that_does_not_reach_the_store_is_no_try(
     desk.server.end = _ended(desk, *([away] * (MOST_TRIES + 2)))
     desk.make(monkeypatch)
     assert len(desk.server.runs) == MOST_TRIES + 3
-    (note,) = desk.notes.read
-    assert note.endswith("the take store is not there; waiting for the take store")
+    away, back = desk.notes.read
+    assert away.endswith("the take store is not there; waiting for the take store")
+    assert back.startswith("the take store is there again")
 
 
 def test_a_store_that_is_gone_is_not_made_anew_elsewhere(

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_HOME,
@@ -21,10 +21,10 @@ from prefect.settings import (
     PREFECT_WORKER_QUERY_SECONDS,
     temporary_settings,
 )
-from prefect.states import Cancelling, Completed, Running
+from prefect.states import Cancelling, Completed, Crashed, Running
 
 from flows.farm import upkeep, worker
-from flows.farm.deaths import HANDED_BACK, RESCHEDULED, SET_ASIDE
+from flows.farm.deaths import HANDED_BACK, RESCHEDULED, SET_ASIDE, STORE_AWAY
 from flows.farm.deployments import ensure_pool
 from flows.farm.holder import Holder, holder_of, this_machine
 from flows.farm.names import GPU_POOL
@@ -91,9 +91,12 @@ class Desk:
     worker: WarmWorker
     child: Child
 
-    async def ask(self, name: str, setup: str) -> UUID:
+    async def ask(self, name: str, setup: str, **parameters: str) -> UUID:
         run = await self.client.create_flow_run_from_deployment(
-            self.deployment, name=name, tags=[f"setup:{setup}", "seconds:5"]
+            self.deployment,
+            name=name,
+            parameters=parameters,
+            tags=[f"setup:{setup}", "seconds:5"],
         )
         return run.id
 
@@ -215,6 +218,27 @@ def test_a_run_that_kills_its_process_is_tried_alone_and_then_set_aside() -> Non
             assert found.state.is_failed()
             await desk.until_begun(good)
             await desk.end(good)
+
+    asyncio.run(work())
+
+
+def test_takes_of_a_store_that_is_away_are_left_alone_and_others_are_made() -> None:
+    async def work() -> None:
+        async with at_work("resting") as desk:
+            lost = await desk.ask("lost", "ltx2", store="s3://films/away")
+            await desk.until_begun(lost)
+            crashed: State[Any] = Crashed(name=STORE_AWAY)
+            await desk.client.set_flow_run_state(lost, crashed, force=True)
+            desk.child.runs[lost].set_result(Ended(state="CRASHED", state_name=STORE_AWAY))
+            await until(lambda: not desk.child.runs)
+            again = await desk.ask("again", "ltx2", store="s3://films/away")
+            other = await desk.ask("other", "ltx2", store="/films")
+            await desk.until_begun(other)
+            await asyncio.sleep(1.5)
+            assert set(desk.child.runs) == {other}
+            await desk.until_begun(other, again)  # five seconds later
+            await desk.end(other)
+            await desk.end(again)
 
     asyncio.run(work())
 

@@ -23,7 +23,8 @@ import media.shared_kind
 from media.errors import CancelledError, RenderError, StoreError, UsageError
 from media.leases import LeaseTimes, hold_lease
 from media.manifest import MANIFEST
-from media.object_store import Patience, open_objects, read_patience
+from media.object_store import open_objects
+from media.patience import Patience, patient, read_patience
 from media.shared_index import SharedIndex
 from media.shared_store import BINDING, address_of, local_root, shared_objects
 from media.store import ContentStore
@@ -656,6 +657,20 @@ def test_waiting_for_the_store_can_be_stopped(farm: Farm, gate: Gate) -> None:
     with pytest.raises(CancelledError):
         farm.store("a").make(key_of(1), never, should_stop=_after(0.5))
     assert time.monotonic() - begun < 5
+
+
+def test_a_look_for_an_entry_can_be_stopped_and_cut_short(farm: Farm, gate: Gate) -> None:
+    gate.before = lambda request, headers: s3_error(503, "SlowDown")
+    store = farm.store("a")
+    for look in (store.find, store.peek, store.last_used):
+        begun = time.monotonic()
+        with pytest.raises(CancelledError), patient(_after(0.3)):
+            look(key_of(1))
+        with pytest.raises(StoreError, match="SlowDown"), patient(lambda: False, 0.3):
+            look(key_of(1))
+        with pytest.raises(CancelledError), patient(_after(0.3)), patient(lambda: False, 100):
+            look(key_of(1))
+        assert time.monotonic() - begun < 8
 
 
 def test_a_server_that_says_nothing_more_is_given_up(
