@@ -1,8 +1,8 @@
 """Machines made of the kernel's namespaces, on a network of their own that can be unplugged.
 
-Each has its own network, host name, process ids, /tmp and disk, and reaches the others by their
-addresses alone. Nothing of it touches the network of the machine that runs the tests, and when
-the process that made them ends, however it ends, they are gone with all that runs on them.
+Each has its own network, host name, process ids and disk, and reaches the others by their
+addresses alone. Nothing of it touches the network of the machine that runs the tests, and when the
+process that made them ends, however it ends, they are gone with all that runs on them.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ DISK = Path("/mnt")
 
 REPOSITORY = Path(__file__).parents[2]
 _MOST = 9
-_TOOLS = ("ip", "unshare", "nsenter", "setpriv", "mount", "hostname")
+_TOOLS = ("ip", "unshare", "nsenter", "mount", "hostname")
 _CLONE_NEWNET = 0x40000000
 
 # Process 1 of a machine reads from a pipe that we hold: it ends with us, and the kernel ends with
-# it all that runs there. The others' hardware addresses are written down, so that packets to a
-# machine that is unplugged vanish without a word, as they do behind a router.
+# it all that runs there. The disks of the others are hidden. Their hardware addresses are written
+# down, so that packets to a machine that is unplugged vanish without a word, as behind a router.
 _BOOT = """set -e
 hostname "$1"
 mount --bind "$2" /mnt
-mount --bind /mnt/tmp /tmp
+mount -t tmpfs tmpfs "$3"
 ip link set lo up
 echo booted
 read _
@@ -47,11 +47,17 @@ ip -batch /mnt/network
 echo connected
 exec cat
 """
+_BOOTED = ("unshare", "-n", "-u", "-m", "-p", "-f", "--mount-proc", "--kill-child")
 _SWITCH = """set -e
 ip link add lan type bridge
 ip link set lan up
 echo ready
 exec cat
+"""
+_TRIAL = """set -e
+mount -t tmpfs tmpfs /mnt
+ip link add lan type bridge
+ip link add one type veth peer name other
 """
 
 
@@ -59,10 +65,10 @@ def why_no_machines() -> str:
     """Why this machine cannot make any; empty: it can."""
     if missing := [tool for tool in _TOOLS if shutil.which(tool) is None]:
         return f"needs {', '.join(missing)} (Debian: iproute2, util-linux)"
-    namespaces = ("unshare", "-n", "-u", "-m", "-p", "-f", "--mount-proc")
-    cable = ("ip", "link", "add", "one", "type", "veth", "peer", "name", "other")
+    if hidden := [path for path in (REPOSITORY, Path(sys.prefix)) if path.is_relative_to(DISK)]:
+        return f"{hidden[0]} would be hidden by a machine's disk"
     tried = subprocess.run(
-        [*namespaces, *cable], capture_output=True, text=True, timeout=20, check=False
+        [*_BOOTED, "sh", "-c", _TRIAL], capture_output=True, text=True, timeout=20, check=False
     )
     return f"needs root and network namespaces: {tried.stderr.strip()}" if tried.returncode else ""
 
@@ -86,21 +92,6 @@ class Program:
     def ended(self, within_s: float) -> int:
         """Its exit code, once it has ended by itself."""
         return self.popen.wait(within_s)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal; what enters the machine for us passes none on."""
-        for pid in _children(self.popen.pid):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-
-    def end(self, within_s: float = 40.0) -> int:
-        """Its exit code, after it was told to end; killed when that takes too long."""
-        self.signal(signal.SIGTERM)
-        try:
-            return self.popen.wait(within_s)
-        except subprocess.TimeoutExpired:
-            self.signal(signal.SIGKILL)
-            return self.popen.wait(10)
 
 
 @dataclass(slots=True)
@@ -187,8 +178,9 @@ class Lan:
         (disk / "tmp").chmod(0o1777)
         (disk / "run").chmod(0o700)
         (disk / "network").write_text(_network(number))
-        booted = ["unshare", "-n", "-u", "-m", "-p", "-f", "--mount-proc", "--kill-child"]
-        init = self._begin(*booted, "sh", "-c", _BOOT, "sh", name, str(disk), said="booted")
+        init = self._begin(
+            *_BOOTED, "sh", "-c", _BOOT, "sh", name, str(disk), str(self.folder), said="booted"
+        )
         (pid,) = _children(init.pid)
         machine = Machine(name, _address(number), disk, self, init, pid)
         self._stack.callback(machine.power_off)
@@ -239,6 +231,7 @@ def _environment(more: Mapping[str, str]) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "LANG": "C.UTF-8",
         "HOME": str(DISK / "home"),
+        "TMPDIR": str(DISK / "tmp"),
         "XDG_RUNTIME_DIR": str(DISK / "run"),
         "PYTHONPATH": str(REPOSITORY),
         "PYTHONUNBUFFERED": "1",

@@ -36,8 +36,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MachineFarm]:
 def test_a_gpu_machine_is_unplugged_in_the_middle_of_a_take(farm: MachineFarm) -> None:
     write_board(farm.studio.disk / "work/film", board(6))
     command = farm.studio.takeboard("produce", "film/film.yaml", "--farm", **farm.environment)
-    lost = farm.gpus[0]
-    until(lambda: farm.is_at_a_take(lost) or None, 90)
+    lost = until(lambda: next(filter(farm.is_at_a_take, farm.gpus), None), 90)
     lost.unplug()
     time.sleep(AWAY_S)
     lost.plug()
