@@ -14,6 +14,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import LogCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
+from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from flows.farm import film_line
 from flows.farm.deaths import RESCHEDULED
@@ -176,7 +177,8 @@ def died(films: int, at_work: Sequence[int], suspects: Sequence[int] = ()) -> se
         worker._note_death("SIGKILL")
         return {runs.index(run) for run in worker._blamed}
 
-    return asyncio.run(look())
+    with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}):
+        return asyncio.run(look())
 
 
 def test_a_film_that_only_waited_is_not_blamed_for_the_death_of_its_process() -> None:
