@@ -65,7 +65,8 @@ def together(
     A run whose process has died is a suspect. There is one of them at a time, so that it is
     known whose fault the next death is; and where it is to be `alone`, nothing is beside it: of
     two takes one may have taken the other's memory. Who wants to take it then takes nothing else
-    before, or it would wait for ever.
+    before, or it would wait for ever. A film only waits until the suspect before it is cleared,
+    and holds up no other.
     """
     chosen: list[Waiting] = []
     for one in best:
@@ -75,7 +76,7 @@ def together(
         suspects = one.suspect or any(other.suspect for other in beside)
         doubt = one.suspect and any(other.suspect for other in beside)
         if doubt or (alone and suspects and beside):
-            if not chosen and one.suspect:
+            if alone and not chosen and one.suspect:
                 break
             continue
         if fitting([one], chosen):

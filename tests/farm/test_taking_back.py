@@ -243,7 +243,7 @@ def test_of_films_one_suspect_runs_at_a_time_beside_others() -> None:
     first, second = waiting("s", suspect=True), waiting("t", suspect=True)
     best = [first, second, waiting("a"), waiting("b")]
     assert ids(together(best, [], 4, alone=False)) == "sab"
-    assert ids(together([second, waiting("a")], [first], 3, alone=False)) == ""
+    assert ids(together([second, waiting("a")], [first], 3, alone=False)) == "a"
     assert ids(together([first], [waiting("z")], 3, alone=False)) == "s"
 
 
@@ -351,5 +351,31 @@ def test_a_child_that_dies_while_nothing_is_under_way_is_started_again(tmp_path:
         assert len(told) == 1
         assert await child.run(uuid4()) == Ended(state="COMPLETED")
         await child.close()
+
+    asyncio.run(live())
+
+
+AT_WORK = """
+import json, os, sys
+def say(**words): print(json.dumps(words), flush=True)
+say(ready=os.getpid())
+begun = []
+for line in sys.stdin:
+    begun.append(json.loads(line)["run"])
+    say(works=begun[-1])
+    if len(begun) == 2:
+        say(waits=begun[0])
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_uses_the_cores_when_the_process_dies_is_known(tmp_path: Path) -> None:
+    async def live() -> None:
+        child, waits, works = child_of(tmp_path, AT_WORK), uuid4(), uuid4()
+        seen: list[set[UUID]] = []
+        child.on_death = lambda died: seen.append(set(child.at_work))
+        await asyncio.gather(child.run(waits), child.run(works))
+        assert seen == [{works}]
+        assert not child.at_work
 
     asyncio.run(live())
