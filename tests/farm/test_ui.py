@@ -233,10 +233,10 @@ def test_failures_say_why_and_what_to_do(front: Front) -> None:
 
 def test_a_schedule_stands_with_its_film(front: Front) -> None:
     film = front.films / "tin/film.yaml"
-    shown = takeboard(
-        front.machine.home, "schedule", str(film), "--cron", "0 2 * * *", "--timezone",
-        "Europe/Berlin",
-    )  # fmt: skip
+    when = ("--cron", "0 2 * * *", "--timezone", "Europe/Berlin")
+    shown = takeboard(front.machine.home, "schedule", str(film), *when)
+    if "ReadTimeout" in shown.stderr:  # SQLite on a busy machine; one does as one is told
+        shown = takeboard(front.machine.home, "schedule", str(film), *when)
     assert shown.returncode == 0, shown.stderr
     front.open("/deployments")
     front.browser.see("TIN", "film:TIN", "missed:once", "At 02:00 AM every day")
