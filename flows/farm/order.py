@@ -55,6 +55,8 @@ _ENGINE_SAYS = (
     "Task run failed with state",
 )
 """Lines of Prefect's own in the log of a run, which say what is said here anyway."""
+_ANSWER_WITHIN_S = 15.0
+"""To one look. A server that was unplugged closes no connection, and somebody waits here."""
 _STOP_WITHIN_S = 180.0
 """A cancelled film ends at its next step; after that it is left to its worker, and so is one of
 which the server cannot be told."""
@@ -105,7 +107,7 @@ def follow_film(ordered: OrderedFilm, progress: Progress, stop: Event) -> Ordere
     Raises what the film ended with, WaitingError when it waits for a person, and CancelledError
     after `stop`, once the farm has stopped too.
     """
-    with _client() as client:
+    with _client(_ANSWER_WITHIN_S) as client:
         following = _Following(client, ordered, progress)
         following.look()
         while not following.is_over:
@@ -232,10 +234,11 @@ class _Following:
 
 
 @contextmanager
-def _client() -> Iterator[SyncPrefectClient]:
+def _client(within_s: float | None = None) -> Iterator[SyncPrefectClient]:
     client: SyncPrefectClient
+    chosen = {"timeout": within_s} if within_s else None
     try:
-        with get_client(sync_client=True) as client:
+        with get_client(sync_client=True, httpx_settings=chosen) as client:
             yield client
     except httpx.HTTPStatusError as error:
         code = error.response.status_code

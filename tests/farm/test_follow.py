@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +16,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from prefect.client.schemas.objects import State, StateType
-from prefect.settings import PREFECT_CLIENT_MAX_RETRIES
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from rich.console import Console
 
 from flows.cli_shown import print_ordered
@@ -67,7 +69,7 @@ def film(monkeypatch: pytest.MonkeyPatch) -> OrderedFilm:
 
 def answered_by(server: Away, monkeypatch: pytest.MonkeyPatch) -> None:
     @contextmanager
-    def client() -> Iterator[Away]:
+    def client(within_s: float | None = None) -> Iterator[Away]:
         yield server
 
     monkeypatch.setattr(order, "_client", client)
@@ -106,3 +108,17 @@ def test_a_film_on_another_machine_is_said_to_be_there(
     here_said, there_said = console.file.getvalue().splitlines()[1:]
     assert here_said == "  film      film.mp4"
     assert there_said.startswith(f"  film      {tmp_path}/out/there.mp4 (on the machine of the")
+
+
+def test_a_server_that_takes_requests_and_says_nothing_keeps_nobody_for_long(
+    film: OrderedFilm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order, "_ANSWER_WITHIN_S", 0.2)
+    stop, begun = Event(), time.monotonic()
+    stop.set()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        api = f"http://127.0.0.1:{mute.getsockname()[1]}/api"
+        updates = {PREFECT_API_URL: api, PREFECT_CLIENT_MAX_RETRIES: 0}
+        with temporary_settings(updates), pytest.raises(CancelledError, match="could not be told"):
+            follow_film(film, Said(), stop)
+    assert time.monotonic() - begun < 20
