@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 __all__ = ["Rests"]
 
-_REST_S = (5.0, 30.0, 120.0)
+_REST_S = (5.0, 10.0, 20.0, 60.0, 120.0)
 """How long, the first times in a row."""
 
 
