@@ -40,6 +40,7 @@ from prefect.workers.base import (
 )
 
 from flows.farm.asking import AWAY, SoonTold, is_away
+from flows.farm.blame import Blame
 from flows.farm.deaths import STORE_AWAY, UNDER_WAY, settle
 from flows.farm.dispatch import Waiting, by_preference
 from flows.farm.film_line import FilmLine
@@ -110,6 +111,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Those of them that the child has."""
         self._blamed: set[UUID] = set()
         """Those of the runs under way that are taken to have caused the last death."""
+        self._blame = Blame(films=pool == CPU_POOL)
         self._ended_for: UUID | None = None
         self._warm: list[str] = []
         """Setups that the child has had, the latest first."""
@@ -317,10 +319,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
     def _note_death(self, died: str) -> None:
         self._warm.clear()
         under_way = {run: self._as_it_stands(self._in_hand[run]) for run in self._under_way}
-        # What waits does not end a process; what worked in it when it ended may have.
-        worked = self._child.at_work & self._under_way or self._under_way
-        suspects = [run for run in worked if under_way[run].suspect]
-        self._blamed = set(suspects if len(suspects) == 1 else worked)
+        self._blamed = self._blame.of(under_way, self._child.at_work)
         if self._ended_for is not None:
             self._blamed, self._ended_for = {self._ended_for}, None
         if not self._leaving:

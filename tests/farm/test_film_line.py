@@ -14,15 +14,14 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import LogCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
-from prefect.settings import PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
 
 from flows.farm import film_line
+from flows.farm.blame import Blame
 from flows.farm.deaths import RESCHEDULED
 from flows.farm.dispatch import Waiting
 from flows.farm.film_line import FilmLine
 from flows.farm.names import CPU_POOL, KEPT_FOR_URGENT, QUEUES, SLOTS
 from flows.farm.taking import together
-from flows.farm.worker import WarmWorker, _Taken
 
 URGENT, NORMAL = QUEUES["urgent"], QUEUES["normal"]
 
@@ -164,29 +163,37 @@ def test_of_films_that_wait_for_another_suspect_nothing_is_said_of_places(
     ]
 
 
-def died(films: int, at_work: Sequence[int], suspects: Sequence[int] = ()) -> set[int]:
+def blamed(
+    blame: Blame, films: int, at_work: Sequence[int] = (), suspects: Sequence[int] = ()
+) -> set[int]:
     """Which of so many films are blamed for the death of their process."""
-
-    async def look() -> set[int]:
-        worker = WarmWorker(CPU_POOL, "mill", slots=64)
-        runs = [uuid4() for _ in range(films)]
-        for number, run in enumerate(runs):
-            worker._in_hand[run] = _Taken(film(str(run), suspect=number in suspects))
-            worker._under_way.add(run)
-        worker._child.at_work |= {runs[number] for number in at_work}
-        worker._note_death("SIGKILL")
-        return {runs.index(run) for run in worker._blamed}
-
-    with temporary_settings({PREFECT_LOGGING_TO_API_ENABLED: False}):
-        return asyncio.run(look())
+    runs = [uuid4() for _ in range(films)]
+    under_way = {run: film(str(run), suspect=number in suspects) for number, run in enumerate(runs)}
+    return {runs.index(run) for run in blame.of(under_way, {runs[one] for one in at_work})}
 
 
 def test_a_film_that_only_waited_is_not_blamed_for_the_death_of_its_process() -> None:
-    assert died(60, at_work=(3, 7)) == {3, 7}
-    assert died(60, at_work=(3, 7), suspects=(7,)) == {7}
-    assert died(60, at_work=(3, 7), suspects=(20,)) == {3, 7}
-    assert died(3, at_work=()) == {0, 1, 2}
-    assert died(3, at_work=(), suspects=(1,)) == {1}
+    blame = Blame(films=True)
+    assert blamed(blame, 60, at_work=(3, 7)) == {3, 7}
+    assert blamed(blame, 60, at_work=(3, 7), suspects=(7,)) == {7}
+    assert blamed(blame, 60, at_work=(3, 7), suspects=(20,)) == {3, 7}
+
+
+def test_when_no_film_was_at_work_it_is_nobodys_fault_but_not_again_and_again() -> None:
+    now = [0.0]
+    blame = Blame(films=True, now=lambda: now[0])
+    assert blamed(blame, 3) == set()
+    assert blamed(blame, 3) == set()
+    assert blamed(blame, 3) == {0, 1, 2}
+    assert blamed(blame, 3, suspects=(1,)) == {1}
+    now[0] += 601
+    assert blamed(blame, 3) == set()
+
+
+def test_of_takes_it_is_not_known_which_was_at_work() -> None:
+    blame = Blame(films=False)
+    assert blamed(blame, 2) == {0, 1}
+    assert blamed(blame, 2, suspects=(1,)) == {1}
 
 
 def test_what_a_pool_says_of_a_suspect_reaches_the_line(server: Server, line: FilmLine) -> None:
