@@ -3,34 +3,25 @@
 python -m bench.farm                   50 farms of 1,000 takes, 4 models and 64 machines
 python -m bench.farm --seeds 5
 
-Each farm is drawn: five films, a tenth of their takes begin chains, models that load in 60 to 180
-seconds, takes of 20 to 300 with quotes that are 15 % off, machines that come late or cannot hold
-one of the models. Then the same with three urgencies, films that come later and machines that die.
-The bound is the longer of the longest chain (with its film's beginning and one load) and the
-least makespan `T` in which there is room for the work: `sum a_i(T) >= sum W_k + n_k L_k`, where
-machine `i` is there for `a_i(T)` seconds before `T`, model `k` has `W_k` seconds of takes and
-loads in `L_k`, and `n_k = ceil(W_k / (T - L_k))` machines at least must load it (Graham, SIAM
-Journal on Applied Mathematics 17, 1969, with the loads that nobody can avoid). It knows nothing
-of urgencies, adapters, deaths' lost work or wrong quotes: no rules can come down to it. The peer
-is first in, first out by queue, as Prefect's own workers choose, with the same warm models.
+Each farm is drawn (`bench.farm_drawn`): five films, a tenth of their takes begin chains, models
+that load in 60 to 180 seconds, takes of 20 to 300 with quotes that are 15 % off, machines that come
+late or cannot hold one of the models. Then the same with five machines that die, and then with
+three urgencies and films that come later besides. `bench.farm_bound` has the bound. It knows
+nothing of urgencies, adapters, wrong quotes or the server's time: no rules can come down to it. The
+peer is first in, first out by queue, as Prefect's own workers choose, with the same warm models.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from bench.farm_simulation import (
-    Played,
-    draw_farm,
-    first_in_first_out,
-    lower_bound_s,
-    play,
-    without_trouble,
-)
+from bench.farm_bound import lower_bound_s
+from bench.farm_drawn import Farm, draw_farm, of_one_urgency, without_trouble
+from bench.farm_simulation import FirstInFirstOut, Played, play
 
 __all__ = ["main"]
 
@@ -44,6 +35,8 @@ class Seen:
     loads: int
     reloads: int
     """Loads beyond the number of models that each machine used."""
+    missed_claims: int
+    """Takes that another worker got first."""
     peer_ratio: float
     peer_loads: int
 
@@ -54,12 +47,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=50)
     seeds = parser.parse_args().seeds
     with ProcessPoolExecutor(2) as pool:
-        calm = list(pool.map(_play, range(seeds), [True] * seeds))
-        _print("of one urgency, nobody dies", calm)
-        _print(
-            "three urgencies, one film comes later, machines die",
-            list(pool.map(_play, range(seeds))),
-        )
+        for what, changed in _SETTINGS.items():
+            _print(what, list(pool.map(_play, range(seeds), [changed] * seeds)))
 
 
 def _print(what: str, seen: Sequence[Seen]) -> None:
@@ -70,19 +59,20 @@ def _print(what: str, seen: Sequence[Seen]) -> None:
     _row("loads in all", [one.loads for one in seen])
     _row("  first in, first out", [one.peer_loads for one in seen])
     _row("loads of a model had before", [one.reloads for one in seen])
+    _row("claims lost to another worker", [one.missed_claims for one in seen])
     within = sum(one.ratio <= 1.05 for one in seen)
     print(f"at most 1.05 x the bound: {within} of {len(seen)}\n")
 
 
-def _play(seed: int, calm: bool = False) -> Seen:
-    farm = without_trouble(draw_farm(seed)) if calm else draw_farm(seed)
-    bound_s = lower_bound_s(farm)
-    ours, peer = play(farm), play(farm, first_in_first_out, windowed=False)
+def _play(seed: int, changed: Callable[[Farm], Farm]) -> Seen:
+    farm = changed(draw_farm(seed))
+    ours, peer = play(farm), play(farm, FirstInFirstOut, seats=1, windowed=False)
     return Seen(
-        ours.makespan_s / bound_s,
+        ours.makespan_s / lower_bound_s(farm, ours.lost),
         _loads(ours),
         ours.reloads(),
-        peer.makespan_s / bound_s,
+        ours.missed_claims,
+        peer.makespan_s / lower_bound_s(farm, peer.lost),
         _loads(peer),
     )
 
@@ -93,6 +83,17 @@ def _loads(played: Played) -> int:
 
 def _row(what: str, seen: Sequence[float]) -> None:
     print(f"{what:32} {statistics.median(seen):8.3f} {max(seen):8.3f}")
+
+
+def _as_drawn(farm: Farm) -> Farm:
+    return farm
+
+
+_SETTINGS: Mapping[str, Callable[[Farm], Farm]] = {
+    "of one urgency, nobody dies": without_trouble,
+    "of one urgency, machines die": of_one_urgency,
+    "three urgencies, films that come later, machines die": _as_drawn,
+}
 
 
 if __name__ == "__main__":

@@ -98,7 +98,10 @@ class FarmShots:
     def lane(self, jobs: Sequence[ShotJob]) -> Lane:
         """How many of `jobs` are in the pool at a time, and which goes there next."""
         self._window = window_of(jobs)
-        return farm_lane(self._window, lambda: self._workers.seats, self._note_ready)
+        workers = self._workers
+        return farm_lane(
+            self._window, lambda: workers.seats, lambda: workers.films, self._note_ready
+        )
 
     def rendering(self, job: ShotJob, film: Film, store: TakeStore) -> Callable[[], Take]:
         """Making `job` on a worker, to be called in a thread that waits for it.

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
 
 from flows.farm.deaths import RESCHEDULED
 from flows.farm.dispatch import Waiting
+from flows.farm.holder import holder_of
 from flows.farm.names import QUEUES, tag_value
 
 __all__ = ["fitting", "together", "waiting_run"]
 
+_HELD = (StateType.PENDING, StateType.RUNNING)
+
 
 def waiting_run(run: FlowRun, place: int) -> Waiting:
-    """A scheduled run; `place` counts from 0 in the order of its pool."""
+    """A run of the pool; `place` counts from 0 in the order of its pool."""
     return Waiting(
         id=str(run.id),
         setup=tag_value(run.tags, "setup"),
@@ -25,9 +28,15 @@ def waiting_run(run: FlowRun, place: int) -> Waiting:
         chain_s=_seconds(run, "chain"),
         film=tag_value(run.tags, "film"),
         left_s=_seconds(run, "left"),
+        worker=_worker(run) if run.state_type in _HELD else "",
         # What a pool's list of due runs says of a state is its name alone.
         suspect=run.state_name == RESCHEDULED,
     )
+
+
+def _worker(run: FlowRun) -> str:
+    holder = holder_of(run)
+    return f"{holder.worker} on {holder.machine}" if holder is not None else ""
 
 
 def _seconds(run: FlowRun, name: str) -> float:

@@ -50,6 +50,8 @@ class Upkeep:
     under_way: Collection[UUID]
     in_hand: Collection[UUID]
     lost: LostRuns
+    online: int = 0
+    """Workers of the pool, this one among them, as of its last look."""
 
     async def watch_own(self) -> None:
         """Stop what is cancelled on the server; end the child where that is not enough."""
@@ -85,6 +87,7 @@ class Upkeep:
             runs += await read_runs(client, self.pool, _of_name(SILENT))
         workers = await client.read_workers_for_work_pool(self.pool, limit=_PAGE)
         online = {worker.name for worker in workers if worker.status == "ONLINE"}
+        self.online = len(online)
         for run, why in self.lost.look(runs, online, self.in_hand, anyio.current_time()):
             await self._take_back(run, why)
 

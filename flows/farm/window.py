@@ -39,9 +39,9 @@ class Planned:
     """The take that it goes on from."""
 
 
-def window_size(workers: int) -> int:
+def window_size(workers: int, films: int = 1) -> int:
     """How many of a film's takes are in the pool: one more than is under way, for each worker."""
-    return TAKES_A_WORKER * max(workers, 1)
+    return math.ceil(TAKES_A_WORKER * max(workers, 1) / max(films, 1))
 
 
 class Window:
@@ -64,7 +64,12 @@ class Window:
         )
 
     def choose(
-        self, ready: Sequence[str], in_pool: Sequence[str], blocked: Sequence[str], workers: int
+        self,
+        ready: Sequence[str],
+        in_pool: Sequence[str],
+        blocked: Sequence[str],
+        workers: int,
+        films: int = 1,
     ) -> str:
         """The take to put into the pool next; empty: none for now.
 
@@ -74,7 +79,7 @@ class Window:
         begun = [one for one in ready if self._takes[one].after in self._takes]
         if begun:
             return self._longest(begun)
-        if not ready or len(in_pool) >= window_size(workers):
+        if not ready or len(in_pool) >= window_size(workers, films):
             return ""
         left = [self._takes[one] for one in (*ready, *in_pool, *blocked)]
         each_s = sum(one.seconds for one in left) / max(workers, 1)

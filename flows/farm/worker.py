@@ -21,11 +21,8 @@ import anyio.abc
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
-    FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateType,
-    WorkPoolFilter,
-    WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateDetails, StateType
 from prefect.client.schemas.responses import WorkerFlowRunResponse
@@ -41,16 +38,17 @@ from prefect.workers.base import (
 
 from flows.farm.asking import AWAY, SoonTold, is_away
 from flows.farm.blame import Blame
+from flows.farm.choosing import LISTED, Chooser
 from flows.farm.deaths import STORE_AWAY, UNDER_WAY, settle
-from flows.farm.dispatch import Waiting, by_preference
+from flows.farm.dispatch import Waiting
 from flows.farm.film_line import FilmLine
 from flows.farm.holder import Holder, holder_of, this_machine
 from flows.farm.lost import LOST_AFTER_S, LostRuns
 from flows.farm.names import CPU_POOL, KEPT_FOR_URGENT, WORKER_TYPE
 from flows.farm.resting import Rests
 from flows.farm.server_clock import ServerClock
-from flows.farm.taking import fitting, together, waiting_run
-from flows.farm.upkeep import Upkeep
+from flows.farm.taking import together, waiting_run
+from flows.farm.upkeep import Upkeep, read_runs
 from flows.farm.warm import Ended, WarmChild
 
 __all__ = ["WarmWorker"]
@@ -113,8 +111,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Those of the runs under way that are taken to have caused the last death."""
         self._blame = Blame(films=pool == CPU_POOL)
         self._ended_for: UUID | None = None
-        self._warm: list[str] = []
-        """Setups that the child has had, the latest first."""
+        self._chooser = Chooser(name)
         self._rests = Rests()
         self._looking = anyio.Lock()
         self._leaving = self._is_away = False
@@ -158,8 +155,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         task_status: anyio.abc.TaskStatus[int] | None = None,
     ) -> WarmResult:
         self._under_way.add(flow_run.id)
-        setup = self._in_hand[flow_run.id].waited.setup
-        self._warm = [setup, *(one for one in self._warm if one != setup)]
+        self._chooser.begin(self._in_hand[flow_run.id].waited, time.monotonic())
         try:
             if task_status is not None:
                 task_status.started(os.getpid())
@@ -172,6 +168,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         finally:
             self._under_way.discard(flow_run.id)
             self._in_hand.pop(flow_run.id, None)
+            self._chooser.end([one.waited for one in self._in_hand.values()], time.monotonic())
         return WarmResult(identifier=f"{self.name} {self._child.pid}", status_code=0)
 
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
@@ -192,15 +189,24 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         is_film = self._work_pool_name == CPU_POOL
         if self._leaving or self._rests.is_left() or not (free or is_film):
             return []
-        due = [one for one in await self._due() if self._may_take(one.flow_run)]
+        in_hand = [self._as_it_stands(taken) for taken in self._in_hand.values()]
+        if not is_film and not self._chooser.looks(in_hand, time.monotonic()):
+            return []
+        listed = await self._due()
+        due = [one for one in listed if self._may_take(one.flow_run)]
         runs = {str(one.flow_run.id): one for one in due}
         if is_film:
             return [runs[one.id] for one in await self._films(due, free)]
         waiting = [waiting_run(one.flow_run, place) for place, one in enumerate(due)]
-        under_way = [self._as_it_stands(taken) for taken in self._in_hand.values()]
-        best = fitting([one for one in waiting if self._can(one.setup)], under_way)
-        best = by_preference(best, self._warm, await self._elsewhere(best), who=self.name)
-        return [runs[one.id] for one in together(best, under_way, free, alone=True)]
+        chosen = self._chooser.choose(
+            [one for one in waiting if self._can(one.setup)],
+            in_hand,
+            await self._elsewhere() if waiting else [],
+            free=free,
+            workers=self._upkeep.online,
+            all_listed=len(listed) < LISTED,
+        )
+        return [runs[one.id] for one in chosen]
 
     async def _films(self, due: Sequence[WorkerFlowRunResponse], free: int) -> list[Waiting]:
         """As the queues have them: films hold nothing that is worth waiting for."""
@@ -223,19 +229,13 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         except ObjectNotFound:
             return []  # the pool is made by `up`, perhaps in a moment
 
-    async def _elsewhere(self, waiting: Sequence[Waiting]) -> list[Waiting]:
-        """What the pool's others are busy with, asked only before a change."""
-        if all(one.setup in self._warm[:1] for one in waiting):
-            return []
-        running = await self.client.read_flow_runs(
-            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[self._work_pool_name])),
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(
-                    type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
-                )
-            ),
+    async def _elsewhere(self) -> list[Waiting]:
+        """What the pool's others are busy with."""
+        state = FlowRunFilterState(
+            type=FlowRunFilterStateType(any_=[StateType.PENDING, StateType.RUNNING])
         )
-        return [waiting_run(one, 0) for one in running]
+        running = await read_runs(self.client, self._work_pool_name, state)
+        return [waiting_run(one, 0) for one in running if one.id not in self._in_hand]
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
         try:
@@ -317,7 +317,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             self._logger.error("%s is taken for %.0f s", why, rest_s)
 
     def _note_death(self, died: str) -> None:
-        self._warm.clear()
+        self._chooser.forget()
         under_way = {run: self._as_it_stands(self._in_hand[run]) for run in self._under_way}
         self._blamed = self._blame.of(under_way, self._child.at_work)
         if self._ended_for is not None:

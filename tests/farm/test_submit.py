@@ -108,8 +108,12 @@ class Server:
     def read_task_runs(self, **asked: Any) -> list[Any]:
         return [SimpleNamespace(id=place) for place in self.places.values()]
 
-    def read_flow_runs(self, flow_run_filter: Any, limit: int) -> list[Run]:
+    def read_flow_runs(
+        self, flow_run_filter: Any, limit: int, work_pool_filter: Any = None, sort: Any = None
+    ) -> list[Run]:
         self._be_there()
+        if work_pool_filter is not None:
+            return []
         if flow_run_filter.parent_task_run_id:
             parents = flow_run_filter.parent_task_run_id.any_
             return [run for run in self.runs.values() if run.parent_task_run_id in parents]
