@@ -31,7 +31,7 @@ GPU_POOL = "gpu"
 """Takes that a device makes."""
 
 SLOTS: Mapping[str, int] = {CPU_POOL: 64, GPU_POOL: 2}
-"""Runs at a time in one worker. A film that waits for its takes costs six megabytes and ten
+"""Runs at a time in one worker. A film that waits for its takes costs five megabytes and nine
 threads, and at the cores films take turns (`flows.turns`); of two takes of one model one is
 decoded and encoded while the other is denoised."""
 KEPT_FOR_URGENT: Mapping[str, int] = {CPU_POOL: 8, GPU_POOL: 0}
