@@ -1,5 +1,7 @@
 """Any job that can be planned reads back from its ticket as it was."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction

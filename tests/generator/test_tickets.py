@@ -1,5 +1,7 @@
 """Tickets: another machine makes the take with nothing but the store."""
 
+from __future__ import annotations
+
 import shutil
 import time
 import uuid

@@ -1,5 +1,7 @@
 """Tickets that cannot be made a take of: who reads one is told why."""
 
+from __future__ import annotations
+
 import json
 import shutil
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Films of one shot whose takes travel as tickets."""
 
+from __future__ import annotations
+
 from generator.backends.base import (
     Backend,
     RenderTools,

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.object_server import Farm, ObjectServer, object_server
+from tests.media.object_server import (
+    Farm,
+    Gate,
+    ObjectServer,
+    forget_connections,
+    gate_before,
+    object_server,
+)
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +28,12 @@ def farm(server: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     for name, value in server.environ.items():
         monkeypatch.setenv(name, value)
     return Farm(server, tmp_path)
+
+
+@pytest.fixture
+def gate(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    with gate_before(farm.server) as opened:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", opened.endpoint)
+        forget_connections()
+        yield opened
+    forget_connections()
