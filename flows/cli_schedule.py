@@ -203,19 +203,19 @@ def _ask(url: str, what: Callable[[PrefectClient], Coroutine[Any, Any, T]]) -> T
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectException
 
+    from flows.farm.person import no_answer
+
     async def ask() -> T:
         async with get_client() as client:
             return await what(client)
 
     try:
         return asyncio.run(ask())
-    except (PrefectException, httpx.HTTPError) as error:
+    except httpx.HTTPError as error:
+        raise no_answer(error, url) from error
+    except PrefectException as error:
         first = str(error).partition("\n")[0] or type(error).__name__
-        raise UsageError(
-            f"the Prefect server did not do it ({first})",
-            where=url,
-            todo="see that it runs: takeboard up",
-        ) from error
+        raise UsageError(f"the Prefect server did not do it ({first})", where=url) from error
 
 
 def _say(line: str) -> None:

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from uuid import UUID
 
 import httpx
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     ArtifactFilter,
     ArtifactFilterType,
@@ -32,11 +31,12 @@ from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
 from flows.commands import Choice
-from flows.farm.asking import SoonTold, is_token_race
+from flows.farm.asking import SoonTold
 from flows.farm.deaths import SILENT
 from flows.farm.links import linked_path
 from flows.farm.names import CPU_POOL, PREVIEW, PRODUCE
 from flows.farm.new_runs import new_run
+from flows.farm.person import farm_client
 from flows.progress import Progress
 from flows.settled import error_of
 from media.errors import CancelledError, TakeboardError, UsageError, WaitingError
@@ -80,7 +80,7 @@ class OrderedFilm:
 
 def order_film(film: Film, choice: Choice) -> OrderedFilm:
     """Ask for the film. UsageError when no farm answers or its deployments are missing."""
-    with _client() as client:
+    with farm_client() as client:
         name = PREVIEW if choice.preview else PRODUCE
         try:
             deployment = client.read_deployment_by_name(name).id
@@ -107,7 +107,7 @@ def follow_film(ordered: OrderedFilm, progress: Progress, stop: Event) -> Ordere
     Raises what the film ended with, WaitingError when it waits for a person, and CancelledError
     after `stop`, once the farm has stopped too.
     """
-    with _client(_ANSWER_WITHIN_S) as client:
+    with farm_client(_ANSWER_WITHIN_S) as client:
         following = _Following(client, ordered, progress)
         following.look()
         while not following.is_over:
@@ -231,29 +231,6 @@ class _Following:
         reports = [path for path in paths if path.suffix == ".html"]
         films = sorted(path for path in paths if path.suffix != ".html")
         return tuple(films), reports[0] if reports else None
-
-
-@contextmanager
-def _client(within_s: float | None = None) -> Iterator[SyncPrefectClient]:
-    client: SyncPrefectClient
-    chosen = {"timeout": within_s} if within_s else None
-    try:
-        with get_client(sync_client=True, httpx_settings=chosen) as client:
-            yield client
-    except httpx.HTTPStatusError as error:
-        code = error.response.status_code
-        todo = "set PREFECT_API_AUTH_STRING to its password" if code in (401, 403) else ""
-        if is_token_race(error.response):
-            todo = "run it again"
-        raise UsageError(
-            f"the Prefect server refuses ({code})", where=str(error.request.url), todo=todo
-        ) from error
-    except httpx.HTTPError as error:
-        raise UsageError(
-            f"no Prefect server answers ({type(error).__name__})",
-            where=str(client.api_url),
-            todo="start the farm with `takeboard up`, or leave --farm out",
-        ) from error
 
 
 def _parameters(choice: Choice) -> dict[str, object]:

@@ -72,7 +72,7 @@ def answered_by(server: Away, monkeypatch: pytest.MonkeyPatch) -> None:
     def client(within_s: float | None = None) -> Iterator[Away]:
         yield server
 
-    monkeypatch.setattr(order, "_client", client)
+    monkeypatch.setattr(order, "farm_client", client)
 
 
 @pytest.mark.timeout(20)
