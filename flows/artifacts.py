@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from flows.events import film_delivered
 from flows.made import MadeFilm
@@ -138,9 +139,10 @@ def _some(names: Sequence[str]) -> str:
 
 
 def record_film(made: MadeFilm, recorder: Recorder) -> None:
-    """Contact sheet, paths of the deliverables and a link to the report."""
+    """Contact sheet, and links to the deliverables and the report with their paths."""
     recorder.note(film_words(made))
-    recorder.markdown("film", _film_page(made), f"{made.film.title}: contact sheet and files")
+    page = _film_page(made, recorder)
+    recorder.markdown("film", page, f"{made.film.title}: contact sheet and files")
     recorder.link("report", made.report, f"Report of {made.film.title}")
     for one in made.deliveries:
         recorder.link(
@@ -149,7 +151,7 @@ def record_film(made: MadeFilm, recorder: Recorder) -> None:
     recorder.event(film_delivered(made))
 
 
-def _film_page(made: MadeFilm) -> str:
+def _film_page(made: MadeFilm, recorder: Recorder) -> str:
     lines = [f"# {_plain(made.film.title)}", "", film_words(made) + ".", ""]
     lines += ["| deliverable | running time | picture | loudness |", "|---|---:|---|---:|"]
     for one in made.deliveries:
@@ -157,8 +159,10 @@ def _film_page(made: MadeFilm) -> str:
         size = f"{one.size[0]}x{one.size[1]}"
         lines.append(f"| {one.name} {one.lang} | {one.seconds:.1f} s | {size} | {loudness} |")
     # Not in the table: narrow windows cut its last column off, and a path must be legible.
-    lines += ["", *(f"- {one.name} {one.lang}: `{one.film}`" for one in made.deliveries)]
-    lines += [f"- report: `{made.report}`"]
+    lines.append("")
+    for one in made.deliveries:
+        lines.append(f"- {one.name} {one.lang}: {_place(one.film, 'play', recorder)}")
+    lines.append(f"- report: {_place(made.report, 'open', recorder)}")
     sheets = made.deliveries[0].contact_sheets
     if sheets:
         lines += ["", f"![contact sheet]({data_address(sheets[0])})"]
@@ -168,6 +172,12 @@ def _film_page(made: MadeFilm) -> str:
     if remarks:
         lines += ["", "## Remarks", "", *(f"- {_plain(remark)}" for remark in remarks)]
     return "\n".join(lines)
+
+
+def _place(path: Path, verb: str, recorder: Recorder) -> str:
+    """The path, to be copied, after a link where there is one."""
+    address = recorder.address(path.resolve())
+    return f"[{verb}]({address}) `{path}`" if address else f"`{path}`"
 
 
 def film_words(made: MadeFilm) -> str:

@@ -1,8 +1,12 @@
-"""One run at a time in a deliveries folder, swept of what a run that was killed left there."""
+"""One run at a time in a deliveries folder, swept of what a run that was killed left there.
+
+And what is known of such a folder without the planner: the names in it.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,7 +17,11 @@ from threading import Event
 
 from media.files import TEMP_SUFFIX, file_lock
 
-__all__ = ["WORK_PREFIX", "hold_delivery_folder"]
+__all__ = ["RECORD", "REPORT", "WORK_PREFIX", "delivered_names", "hold_delivery_folder"]
+
+RECORD = "deliveries.json"
+"""What was delivered into the folder: `flows/handover.py` writes and reads all of it."""
+REPORT = "report.html"
 
 WORK_PREFIX = ".cutting-"
 """Begins the name of the folder in which a deliverable is put together."""
@@ -33,6 +41,16 @@ def hold_delivery_folder(out: Path, store: Path, stop: Event) -> Iterator[None]:
     with file_lock(store / "deliveries" / f"{name}.lock", should_stop=stop.is_set):
         _sweep(out)
         yield
+
+
+def delivered_names(folder: Path) -> frozenset[str]:
+    """Files that were delivered into `folder`, as paths from there; none when it is no such."""
+    try:
+        table = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        deliveries = table["deliveries"].values()
+        return frozenset(name for entry in deliveries for name in entry["files"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return frozenset()
 
 
 def _sweep(out: Path) -> None:

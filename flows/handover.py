@@ -12,12 +12,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from flows.delivery_folder import RECORD
 from flows.made import Delivered
 from media.files import write_atomic
 
 __all__ = ["DeliveryRecord", "deliveries_before", "remember_deliveries"]
 
-RECORD = "deliveries.json"
 RECORD_VERSION = 1
 
 

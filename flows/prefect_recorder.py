@@ -25,6 +25,7 @@ from prefect.logging import get_run_logger
 
 from flows.absence import Absence
 from flows.events import FilmEvent, emit
+from flows.farm.served import asked_address
 from flows.live_progress import LiveBoard
 from flows.progress import Progress
 from flows.recorder import Recorder, Watch
@@ -52,6 +53,8 @@ class PrefectRecorder(Recorder):
     """Where bars move; None: nowhere."""
     pages: dict[str, UUID] = field(default_factory=dict)
     """Pages of this run by key."""
+    addresses: dict[Path, str] = field(default_factory=dict)
+    """Where the server serves files, of those that were asked for."""
 
     def task(
         self, kind: str, name: str, work: Callable[[], T], facts: Mapping[str, str | int | float]
@@ -129,13 +132,22 @@ class PrefectRecorder(Recorder):
 
         self._record(key, create)
 
+    def address(self, path: Path) -> str:
+        if path not in self.addresses and not self.absence.goes_on:
+            try:
+                self.addresses[path] = asked_address(path)
+            except httpx.TransportError as error:
+                self._lose(error)
+        return self.addresses.get(path, "")
+
     def link(self, key: str, path: Path, title: str) -> None:
         # Browsers do not follow links to files from a web page: the path itself must be legible.
         path = path.resolve()
+        address = self.address(path) or path.as_uri()
         self._record(
             key,
             lambda key: create_link_artifact(
-                path.as_uri(), link_text=str(path), key=key, description=title
+                address, link_text=str(path), key=key, description=title
             ),
         )
 

@@ -68,5 +68,9 @@ class Recorder:
     def replace(self, key: str, text: str, title: str) -> None:
         """A page of text only where an earlier run left one, which no longer holds."""
 
+    def address(self, path: Path) -> str:
+        """Where a person who sees the record can open the file; empty: nowhere."""
+        return ""
+
     def link(self, key: str, path: Path, title: str) -> None:
         """A file that came out."""

@@ -1,15 +1,22 @@
 """The Prefect server that `takeboard up` starts: python -m flows.farm.serve HOST PORT
 
 The same as `prefect server start`, which would ask questions on a terminal; but it ends when `up`
-does, also when that was killed, and its writers do not refuse each other on SQLite.
+does, also when that was killed, its writers do not refuse each other on SQLite, and it serves what
+was delivered inside TAKEBOARD_ROOTS.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 from flows.farm.follow import end_with_parent
+from flows.farm.roots import read_roots
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 __all__ = ["main"]
 
@@ -31,13 +38,30 @@ def main() -> None:
 
     begin_immediate()
     uvicorn.run(
-        "prefect.server.api.server:create_app",
+        partial(_whole, host),
         factory=True,
         host=host,
         port=int(port),
         log_level="warning",
         timeout_graceful_shutdown=_LAST_ANSWERS_S,
     )
+
+
+def _whole(host: str) -> ASGIApp:
+    """Prefect's application, and the films beside it."""
+    from prefect.server.api.server import create_app
+    from prefect.settings import (
+        PREFECT_SERVER_API_AUTH_STRING,
+        PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
+    )
+
+    from flows.farm.deliveries import Deliveries, beside, own_hosts
+
+    server = create_app()
+    if not (roots := read_roots()):
+        return server
+    hosts = own_hosts(host, PREFECT_SERVER_CORS_ALLOWED_ORIGINS.value())
+    return beside(server, Deliveries(roots, PREFECT_SERVER_API_AUTH_STRING.value(), hosts))
 
 
 if __name__ == "__main__":

@@ -115,14 +115,14 @@ class _Farm:
             self._running = self._running.model_copy(
                 update={"password_file": self._home.password_file}
             )
-        for_server = server_environment(
+        roots = {"TAKEBOARD_ROOTS": os.pathsep.join(map(str, options.roots))}
+        for_server = roots | server_environment(
             environ, self._home, database=options.database, password=password,
             origin=listening.origin,
         )  # fmt: skip
         for_workers = {
-            **worker_environment(environ, self._home, url=self._url, password=password),
-            "TAKEBOARD_ROOTS": os.pathsep.join(map(str, options.roots)),
-        }
+            **worker_environment(environ, self._home, url=self._url, password=password), **roots
+        }  # fmt: skip
         self._say(f"starting the server on {listening.origin} (the first time takes a minute)")
         where = (listening.host, str(listening.port))
         self._begin(_SERVER, (sys.executable, "-m", "flows.farm.serve", *where), for_server)
