@@ -39,7 +39,7 @@ FILM_LOOK_S = 0.5
 """From the end of a take's run to its film's next step."""
 ASK_S = 0.1
 """A film puts a take into the pool."""
-COUNT_S = 10.0
+COUNT_S = 5.0
 """How long a film goes by one count of the workers."""
 UPKEEP_S = 20.0
 """How often a worker counts the others."""

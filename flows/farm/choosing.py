@@ -24,7 +24,7 @@ __all__ = ["LISTED", "Chooser"]
 
 LISTED = 200
 """Takes in one answer of the server, the most urgent first and then the oldest."""
-AHEAD_S = 30.0
+AHEAD_S = 15.0
 """The next take is taken so long before the device is free, by the quotes. Shorter takes are taken
 ahead at once."""
 

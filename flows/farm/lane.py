@@ -26,7 +26,7 @@ from generator.plan import ShotJob
 
 __all__ = ["Workers", "farm_lane", "window_of"]
 
-_KNOWN_FOR_S = 10.0
+_KNOWN_FOR_S = 5.0
 _MOST = 200
 """Workers, or runs, in one answer: the server's own limit."""
 _OPEN = FlowRunFilter(
@@ -39,7 +39,7 @@ _OPEN = FlowRunFilter(
 
 
 class Workers:
-    """Who is at work in the pool: workers, and films. Asked for every ten seconds."""
+    """Who is at work in the pool: workers, and films. Asked for every five seconds."""
 
     def __init__(
         self, client: SyncPrefectClient, note: Callable[[str], None] = lambda text: None

@@ -4,7 +4,8 @@ Of a film of a thousand takes only a window is in the pool at a time, so that th
 quick, and an urgent film that comes later does not stand behind all of them. What is in the
 window decides what workers can choose from, so its mix follows the work that is left:
 
-- The window is twice the workers: each has one take under way and finds another when it ends.
+- The window is twice what the workers have room for: each finds another take when one ends. Films
+  that are made at the same time share it, or nobody would be shown all that waits.
 - A model that has work left has a take in the window, always: nobody finds at the end of the
   film that one model was never begun.
 - Otherwise the next take is of the model, and in it of the setup, with the most seconds left for
@@ -39,9 +40,9 @@ class Planned:
     """The take that it goes on from."""
 
 
-def window_size(workers: int, films: int = 1) -> int:
-    """How many of a film's takes are in the pool: one more than is under way, for each worker."""
-    return math.ceil(TAKES_A_WORKER * max(workers, 1) / max(films, 1))
+def window_size(seats: int, films: int = 1) -> int:
+    """How many takes of one of the films are in the pool: for each seat of a worker one more."""
+    return math.ceil(TAKES_A_WORKER * max(seats, 1) / max(films, 1))
 
 
 class Window:

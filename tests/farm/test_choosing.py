@@ -50,7 +50,7 @@ def test_the_next_take_is_taken_ahead_shortly_before_the_device_is_free() -> Non
 
 
 def test_two_short_takes_are_taken_at_once_and_of_long_ones_only_the_first() -> None:
-    short = [take("a", seconds=20), take("b", seconds=20)]
+    short = [take("a", seconds=10), take("b", seconds=10)]
     chooser = at_work(take("made"))
     assert len(chosen(chooser, short)) == 2
     assert len(chosen(chooser, [take("a"), take("b")])) == 1
