@@ -53,6 +53,27 @@ class Browser:
         """Go to `url`."""
         self.do("Page.navigate", url=url)
 
+    @contextmanager
+    def opened(self) -> Iterator[Browser]:
+        """The page that a click has opened beside this one; it is closed again."""
+        host, port = self._page.remote_address[:2]
+        request = self._page.request
+        assert request is not None
+        deadline = time.monotonic() + _SEEN_WITHIN_S
+        while True:
+            pages = httpx.get(f"http://{host}:{port}/json/list", timeout=5.0).json()
+            others = [page["webSocketDebuggerUrl"] for page in pages if page["type"] == "page"]
+            others = [other for other in others if not other.endswith(request.path)]
+            if others:
+                break
+            assert time.monotonic() < deadline, "no page was opened"
+            time.sleep(0.2)
+        with connect(others[0], max_size=None, ping_interval=None) as page:
+            opened = Browser(page)
+            yield opened
+            opened.do("Page.close")
+        self.do("Page.bringToFront")
+
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression in the page."""
         told = self.do("Runtime.evaluate", expression=script, returnByValue=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.farm.links import linked_path
+from flows.farm.links import linked_path, served_address
 from media.video import read_frames
 from tests.farm.one_machine import START, Machine, environment, gpu_worker, machine_up, until
 
@@ -167,4 +167,6 @@ def test_a_film_is_made_here_or_on_the_farm(tmp_path: Path) -> None:
 def test_links_are_read_back_as_paths(tmp_path: Path) -> None:
     path = tmp_path / "a film [1] (cut).mp4"
     assert linked_path(f"[{path}]({path.as_uri()})") == path
+    assert linked_path(f"[{path}]({served_address(path)})") == path
+    assert linked_path("[{path}](/takeboard/else/film.mp4)") is None
     assert linked_path("# a page with a [link](https://example.com)") is None

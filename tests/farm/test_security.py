@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
+from flows.farm.links import served_address
 from tests.farm.one_machine import START, Machine, environment, machine_up
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(240)]
@@ -55,6 +56,10 @@ class Exposed:
     """Status codes of what was asked without the password."""
     states: dict[str, dict[str, Any]]
     """How the runs ended, by storyboard."""
+    link: str
+    """To the film, as its run's page has it."""
+    served: dict[str, int]
+    """Status codes of what was asked for there."""
     printed: str
 
 
@@ -79,10 +84,12 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Exposed:
         runs = {path.stem: machine.start_film("produce", storyboard=str(path)) for path in asked}
         states = {name: machine.ended(run, 120.0) for name, run in runs.items()}
         asked_for = machine.ask("flow_runs", flows={"name": {"any_": ["shot"]}})
+        link = _film_link(machine, runs["film"])
+        served = _served(machine, link)
     states["shots"] = {run["name"]: run["state"]["type"] for run in asked_for}
     keys["password of the API"] = machine.password.partition(":")[2]
     printed = machine.printed.read_text() + worker_log.read_text()
-    return Exposed(machine, folder, keys, anonymous, states, printed)
+    return Exposed(machine, folder, keys, anonymous, states, link, served, printed)
 
 
 def test_beyond_loopback_nobody_gets_in_without_the_password(exposed: Exposed) -> None:
@@ -99,6 +106,18 @@ def test_workers_and_commands_get_in_by_the_file_in_the_home(exposed: Exposed) -
     assert exposed.states["film"]["type"] == "COMPLETED", exposed.states
     assert list(exposed.states["shots"].values()) == ["COMPLETED"]
     assert (exposed.folder / "films/deliveries/TIN/TIN_master_en.mp4").is_file()
+
+
+def test_films_are_served_to_who_has_the_password(exposed: Exposed) -> None:
+    film = exposed.folder / "films/deliveries/TIN/TIN_master_en.mp4"
+    assert exposed.link == f"[{film}]({served_address(film)})"
+    assert exposed.served == {
+        "without": 401,
+        "wrong password": 401,
+        "with": 200,
+        "with, another host": 200,
+        "with, the storyboard": 404,
+    }
 
 
 def test_a_film_outside_the_roots_is_refused_in_words(exposed: Exposed) -> None:
@@ -139,6 +158,26 @@ def _without_password(url: str) -> dict[str, int]:
         "health": httpx.get(f"{url}/health").status_code,
         "flow_runs": httpx.get(f"{url}/csrf-token?client=x").status_code,
         "wrong password": httpx.get(f"{url}/csrf-token?client=x", auth=wrong).status_code,
+    }
+
+
+def _film_link(machine: Machine, run: str) -> str:
+    found = machine.ask("artifacts", flow_runs={"id": {"any_": [run]}})
+    return next((str(one["data"]) for one in found if one["key"] == "tin-film-master-en"), "")
+
+
+def _served(machine: Machine, link: str) -> dict[str, int]:
+    address = machine.url.removesuffix("/api") + link.partition("](")[2].removesuffix(")")
+    user, _, password = machine.password.partition(":")
+    right, wrong = httpx.BasicAuth(user, password), httpx.BasicAuth(user, "guess")
+    proxied = {"Host": "films.example"}
+    storyboard = address.partition("/deliveries/TIN/")[0] + "/film.yaml"
+    return {
+        "without": httpx.get(address).status_code,
+        "wrong password": httpx.get(address, auth=wrong).status_code,
+        "with": httpx.get(address, auth=right).status_code,
+        "with, another host": httpx.get(address, auth=right, headers=proxied).status_code,
+        "with, the storyboard": httpx.get(storyboard, auth=right).status_code,
     }
 
 

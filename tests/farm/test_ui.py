@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 import yaml
@@ -17,6 +18,7 @@ from prefect.utilities.callables import parameter_schema
 
 from flows.farm.automations import AUTOMATIONS
 from flows.farm.deployments import POOLS
+from flows.farm.links import served_address
 from flows.produce import produce
 from tests.farm.browser import chromium
 from tests.farm.one_machine import takeboard, until
@@ -207,6 +209,46 @@ def test_the_finished_film_shows_its_sheet_and_its_files(
     }.items():
         front.open_artifact(finished, key)
         front.browser.see(str(made / file))
+
+
+def test_a_click_opens_the_report_with_its_pictures(front: Front, finished: str) -> None:
+    report = front.films / "tin/deliveries/TIN/report.html"
+    front.open_artifact(finished, "tin-report")
+    front.browser.click(str(report))
+    with front.browser.opened() as page:
+        page.see("TAKEBOARD REPORT", "The Tin", "They lie beside this page")
+        assert page.run("location.pathname") == served_address(report)
+        page.run("document.querySelector('#contact').scrollIntoView()")
+        until(lambda: page.run("document.images[0].naturalWidth") == 706 or None)
+        assert page.run("getComputedStyle(document.querySelector('header')).padding") != "0px"
+        page.press("document.querySelector('video')")
+        until(lambda: page.run("document.querySelector('video').ended") or None)
+    assert front.browser.foreign == []
+
+
+def test_a_click_plays_the_film(front: Front, finished: str) -> None:
+    film = front.films / "tin/deliveries/TIN/TIN_master_en.mp4"
+    front.open_artifact(finished, "tin-film")
+    front.browser.click("play")
+    with front.browser.opened() as page:
+        until(lambda: page.run("document.querySelector('video')?.ended") or None)
+        address = page.run("location.href")
+        assert page.run("document.contentType") == "video/mp4"
+        assert page.run("document.querySelector('video').duration") == pytest.approx(1.0, abs=0.1)
+    assert str(address).endswith(served_address(film))
+    part = httpx.get(address, headers={"Range": "bytes=16-31"}, timeout=60.0)
+    assert (part.status_code, part.headers["content-type"]) == (206, "video/mp4")
+    assert part.content == film.read_bytes()[16:32]
+
+
+def test_nothing_else_of_the_films_folder_is_served(front: Front, finished: str) -> None:
+    origin = front.machine.url.removesuffix("/api")
+    storyboard = origin + served_address(front.films / "tin/film.yaml")
+    assert httpx.get(storyboard, timeout=60.0).status_code == 404
+    report = origin + served_address(front.films / "tin/deliveries/TIN/report.html")
+    assert httpx.get(report, timeout=60.0).status_code == 200
+    rebound = httpx.get(report, headers={"Host": "rebound.example"}, timeout=60.0)
+    assert rebound.status_code == 404
 
 
 def test_costs_stand_against_the_cap(front: Front, finished: str) -> None:
