@@ -44,13 +44,13 @@ def pasted_path(text: str | Path) -> Path:
     return Path(str(text).strip().strip("\"'").strip())
 
 
-_ShotId = Annotated[str, StringConstraints(pattern=r"^[^/\s]+/[^/\s]+$")]
+_ShotName = Annotated[str, StringConstraints(pattern=r"^[^/\s]+(/[^/\s]+)?$")]
 
 Storyboard = Annotated[Path, BeforeValidator(pasted_path), _titled("Storyboard", minLength=1)]
 VariantName = Annotated[str, _titled("Variant")]
 EveryVariant = Annotated[bool, _titled("Every variant")]
 Variables = Annotated[Mapping[str, str], _titled("Variables")]
-OnlyShots = Annotated[tuple[_ShotId, ...], _titled("Only these shots")]
+OnlyShots = Annotated[tuple[_ShotName, ...], _titled("Only these shots")]
 TakesUrgency = Annotated[Urgency, _titled("Urgency")]
 OutFolder = Annotated[str, _titled("Folder for the films")]
 StoreFolder = Annotated[str, _titled("Take store")]

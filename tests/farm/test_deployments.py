@@ -74,6 +74,12 @@ def test_urgency_in_the_form_is_one_of_the_queues() -> None:
     assert parameter_schema(produce).properties["urgency"]["enum"] == list(URGENCIES)
 
 
+def test_shots_in_the_form_are_named_as_people_name_them() -> None:
+    only = ("sc010/sh0010", "sh0020")
+    given = produce.validate_parameters({"storyboard": "film.yaml", "only": only})
+    assert given["only"] == only
+
+
 @pytest.mark.parametrize(
     ("asked", "queue", "takes"),
     [
@@ -199,7 +205,7 @@ def test_a_pool_of_another_kind_is_refused(
         ({"storyboard": ""}, "'' should be non-empty"),
         ({"storyboard": "a.yaml", "jobs": 999}, "999 is greater than the maximum of 256"),
         ({"storyboard": "a.yaml", "urgency": "now"}, "'now' is not one of"),
-        ({"storyboard": "a.yaml", "only": ["sh0010"]}, "'sh0010' does not match"),
+        ({"storyboard": "a.yaml", "only": ["sc010/"]}, "'sc010/' does not match"),
     ],
 )
 def test_wrong_values_in_the_form_are_refused_in_one_line(
