@@ -200,7 +200,8 @@ class FarmShots:
             return take
 
     def _is_there(self, store: TakeStore, key: str) -> bool:
-        with suppress(OSError, StoreError), patient(self._stop.is_set, 0.0):
+        # Of a film that is cancelled in the middle of it, the caller stops what it waits for.
+        with suppress(OSError, StoreError, CancelledError), patient(self._stop.is_set, 0.0):
             return store.entries.peek(key)
         return False
 

@@ -29,6 +29,7 @@ from generator.rendering import render_take
 from generator.takes import Take, TakeStore
 from generator.tickets import read_ticket
 from media.errors import CancelledError, RenderError, StoreError, UsageError
+from media.store import ContentStore
 from tests.factories import make_film, make_shot
 from tests.fakes import FakeBackend
 
@@ -377,6 +378,26 @@ def test_a_server_without_the_deployment_says_what_to_do(
 def test_cancelled_it_has_the_worker_stop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.server.end = lambda run, number: Running()
     threading.Timer(0.1, desk.stop.set).start()
+    with pytest.raises(CancelledError):
+        desk.make(monkeypatch)
+    (run,) = desk.server.runs.values()
+    assert run.state.type == StateType.CANCELLING
+
+
+def test_cancelled_while_it_looks_into_the_store_it_has_the_worker_stop(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(store: ContentStore, key: str) -> bool:
+        desk.stop.set()
+        raise CancelledError("as whatever asks an object store ends then")
+
+    desk.server.end = lambda run, number: Running()
+    plain = ContentStore.peek
+    monkeypatch.setattr(
+        ContentStore,
+        "peek",
+        lambda store, key: (stopped if desk.server.runs else plain)(store, key),
+    )
     with pytest.raises(CancelledError):
         desk.make(monkeypatch)
     (run,) = desk.server.runs.values()
