@@ -99,7 +99,8 @@ class RunWatch:
             with self._lock:
                 waiting = {run: tuple(watching) for run, watching in self._runs.items()}
                 if not waiting:
-                    self._asking = None
+                    # How long the server is away after this, nobody looks.
+                    self._asking = self._silent_since = None
                     return
             try:
                 with self._soon_told():

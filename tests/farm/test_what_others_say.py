@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any, cast
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -32,6 +34,15 @@ def test_the_watch_goes_on_after_an_answer_that_is_not_the_servers() -> None:
         assert seen.over.wait(10)
     assert seen.ended.type == StateType.COMPLETED
     assert client.asked == 2
+
+
+def test_a_silence_is_over_when_nobody_waits_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The next film, hours later, would take the server for one that has been away all that time.
+    monkeypatch.setattr(watching, "_EVERY_S", 0.01)
+    watch = RunWatch(cast(SyncPrefectClient, _Away()))
+    with watch.watched(uuid4()):
+        _until(lambda: watch.silent_s > 0)
+    _until(lambda: watch.silent_s == 0)
 
 
 def test_a_run_that_its_worker_speaks_for_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,3 +88,17 @@ class _Proxied:
         if self.asked == 1:
             json.loads("<html>")
         return [FlowRun(id=self._run, flow_id=uuid4(), state=Completed())]
+
+
+class _Away:
+    """A client whose server does not answer."""
+
+    def read_flow_runs(self, **question: Any) -> list[FlowRun]:
+        raise httpx.ConnectError("no route")
+
+
+def _until(look: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not look():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
