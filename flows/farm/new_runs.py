@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
@@ -31,11 +31,14 @@ def new_run(
 
     `parent` is the task run under which Prefect's UI shows it. Raises as the client does.
     """
-    asked: dict[str, Any] = {"name": name, "parameters": dict(parameters), "tags": list(tags)}
+    asked: dict[str, Any] = {
+        "name": name,
+        "parameters": dict(parameters),
+        "tags": list(tags),
+        "idempotency_key": once or uuid4().hex,
+    }
     if queue:
         asked["work_queue_name"] = queue
-    if once:
-        asked["idempotency_key"] = once
     if parent is not None:
         asked["parent_task_run_id"] = str(parent)
     answer = client.request(
