@@ -20,7 +20,7 @@ from generator.budget import Allowance, require_budget
 from generator.history import film_name
 from generator.plan import Plan, ShotJob
 from generator.takes import TakeStore, spent_usd
-from media.errors import StoreError, translate_os_errors
+from media.errors import CancelledError, StoreError, translate_os_errors
 from media.files import file_lock, write_atomic
 from media.leases import hold_lease
 from media.object_store import ObjectStore
@@ -32,6 +32,8 @@ __all__ = ["allowance"]
 
 _FOLDER = "promises"
 _RENEW_S, _GONE_S = 10.0, 60.0
+_LAST_WORDS_S = 5.0
+"""A promise that could not be withdrawn is void a minute later."""
 
 Takes = Mapping[str, tuple[str, float]]
 """By key of a take, what is paid for it: the name of the payment, and its quote in USD."""
@@ -176,8 +178,9 @@ class _Shared:
 
         def renew() -> None:
             while not over.wait(_RENEW_S):
-                with suppress(StoreError):
-                    self.objects.write(name, data)
+                # One try each time: the next comes soon, and none after it was withdrawn.
+                with suppress(StoreError, CancelledError):
+                    self.objects.write(name, data, Patience(0.0, over.is_set))
 
         renewing = Thread(target=renew, name="takeboard-promise", daemon=True)
         renewing.start()
@@ -186,7 +189,8 @@ class _Shared:
             over.set()
             renewing.join(_RENEW_S)
             with suppress(StoreError):
-                self.objects.delete(name)
+                # Also of a run that was told to stop, which asks the store for nothing else.
+                self.objects.delete(name, Patience(_LAST_WORDS_S))
 
         held.callback(withdraw)
 

@@ -17,6 +17,7 @@ from generator.plan import Plan, plan_shots
 from generator.promises import allowance
 from generator.takes import TakeStore, record_plan
 from media.errors import BudgetError, CancelledError
+from media.patience import patient
 from storyboards.film import Film
 from storyboards.schema import Budget
 from tests.factories import make_film, make_shot
@@ -108,6 +109,22 @@ def test_a_run_that_was_refused_promises_nothing(machines: tuple[TakeStore, Take
     here, there = machines
     with pytest.raises(BudgetError), allowance(planned("First", here, usd=1.0), here):
         raise AssertionError
+    assert shots_of(planned("Edited", there), there) == 2
+
+
+def test_a_run_that_is_stopped_takes_its_promise_back_and_ends_as_it_would(
+    machines: tuple[TakeStore, TakeStore],
+) -> None:
+    here, there = machines
+    stop = threading.Event()
+
+    def run() -> None:
+        with patient(stop.is_set), allowance(planned("First", here), here, stop.is_set):
+            stop.set()  # as a defect does, too, to what is under way beside it
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run()
     assert shots_of(planned("Edited", there), there) == 2
 
 
