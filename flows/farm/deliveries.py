@@ -2,9 +2,8 @@
 
 A request is answered with a file only when all of this holds, and else with 404 and no reason:
 its path, with links followed, lies in a root; a record of Takeboard's in a folder above it lists
-it, or it is the report beside such a record; it can be read. It is Prefect's own password that
-is asked for. Without one only this machine can connect, and then the name by which the server is
-asked must be this machine's: a name of somebody's own that leads here would let his pages read.
+it, or it is the report beside such a record; it can be read. Before anything is looked for, the
+password of Prefect's API is asked for, where it has one.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
@@ -28,7 +26,7 @@ from flows.farm.links import SERVED, served_path
 from flows.farm.roots import require_inside_roots
 from media.errors import UsageError
 
-__all__ = ["Deliveries", "beside", "own_hosts"]
+__all__ = ["Deliveries", "beside"]
 
 _SHOWN: Mapping[str, str] = {
     ".html": "text/html",
@@ -74,8 +72,6 @@ class Deliveries:
     roots: tuple[Path, ...]
     password: str | None
     """`user:password`, as the API asks for it; None: everybody on this machine may."""
-    hosts: frozenset[str]
-    """Names by which the server may be asked where there is no password."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self._refusal(scope)
@@ -90,10 +86,8 @@ class Deliveries:
             return PlainTextResponse(
                 "Method Not Allowed", status_code=405, headers={"Allow": "GET, HEAD"}
             )
-        headers = Headers(scope=scope)
-        if self.password is None:
-            return None if _host(headers.get("host", "")) in self.hosts else _not_found()
-        if _is_password(headers.get("authorization", ""), self.password):
+        said = Headers(scope=scope).get("authorization", "")
+        if self.password is None or _is_password(said, self.password):
             return None
         ask = {"WWW-Authenticate": 'Basic realm="Takeboard", charset="UTF-8"'}
         return PlainTextResponse("Unauthorized", status_code=401, headers=ask)
@@ -139,24 +133,10 @@ def beside(app: ASGIApp, deliveries: Deliveries) -> ASGIApp:
     return both
 
 
-def own_hosts(host: str, origins: str) -> frozenset[str]:
-    """Names of a server that listens on `host`, and those of the origins it is configured for."""
-    configured = {_host(urlsplit(origin.strip()).netloc) for origin in origins.split(",")}
-    return frozenset({"localhost", "127.0.0.1", "::1", host.lower(), *configured} - {""})
-
-
 def _address(scope: Scope) -> str:
     """What was asked for, as it was written: a name that is no UTF-8 is still whole in it."""
     raw: bytes = scope.get("raw_path") or b""
     return raw.decode("latin-1")
-
-
-def _host(header: str) -> str:
-    """The name in a Host header, without its port; empty when it is none."""
-    try:
-        return urlsplit(f"//{header}").hostname or ""
-    except ValueError:
-        return ""
 
 
 def _is_password(authorization: str, password: str) -> bool:

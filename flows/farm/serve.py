@@ -1,8 +1,8 @@
 """The Prefect server that `takeboard up` starts: python -m flows.farm.serve HOST PORT
 
 The same as `prefect server start`, which would ask questions on a terminal; but it ends when `up`
-does, also when that was killed, its writers do not refuse each other on SQLite, and it serves what
-was delivered inside TAKEBOARD_ROOTS.
+does, also when that was killed, its writers do not refuse each other on SQLite, it serves what was
+delivered inside TAKEBOARD_ROOTS, and without a password it answers to its own names alone.
 """
 
 from __future__ import annotations
@@ -55,13 +55,17 @@ def _whole(host: str) -> ASGIApp:
         PREFECT_SERVER_CORS_ALLOWED_ORIGINS,
     )
 
-    from flows.farm.deliveries import Deliveries, beside, own_hosts
+    from flows.farm.deliveries import Deliveries, beside
+    from flows.farm.own_names import asked_by_name, own_names
 
-    server = create_app()
-    if not (roots := read_roots()):
-        return server
-    hosts = own_hosts(host, PREFECT_SERVER_CORS_ALLOWED_ORIGINS.value())
-    return beside(server, Deliveries(roots, PREFECT_SERVER_API_AUTH_STRING.value(), hosts))
+    server: ASGIApp = create_app()
+    password = PREFECT_SERVER_API_AUTH_STRING.value()
+    if roots := read_roots():
+        server = beside(server, Deliveries(roots, password))
+    if password is None:
+        names = own_names(host, PREFECT_SERVER_CORS_ALLOWED_ORIGINS.value())
+        server = asked_by_name(server, names)
+    return server
 
 
 if __name__ == "__main__":

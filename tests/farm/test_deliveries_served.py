@@ -14,8 +14,9 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message
 
-from flows.farm.deliveries import Deliveries, beside, own_hosts
+from flows.farm.deliveries import Deliveries, beside
 from flows.farm.links import SERVED, served_address, served_path
+from flows.farm.own_names import asked_by_name, own_names
 
 PASSWORD = "takeboard:gehëim"
 FILM = bytes(range(256)) * 40
@@ -208,20 +209,23 @@ def test_who_has_the_password_of_the_api_gets_in(films: Path) -> None:
         ("localhost:9000", 200),  # through a tunnel
         ("[::1]:4200", 200),
         ("LOCALHOST", 200),
+        ("farm.lan:4200", 200),  # as it was started
         ("films.example", 200),  # as configured
-        ("rebound.example:4200", 404),
-        ("127.0.0.1.rebound.example", 404),
-        ("[", 404),
-        ("", 404),
+        ("rebound.example:4200", 421),
+        ("127.0.0.1.rebound.example", 421),
+        ("127.0.0.1@rebound.example", 421),
+        ("*", 421),
+        ("[", 421),
+        ("", 421),
     ],
 )
 def test_without_a_password_the_server_must_be_asked_by_its_own_name(
     films: Path, host: str, status: int
 ) -> None:
-    hosts = own_hosts("127.0.0.1", "http://127.0.0.1:4200, https://films.example,*")
-    server = _server(films, hosts=hosts)
-    address = served_address(_tin(films) / LISTED[0])
-    assert _ask(server, address, Host=host).status_code == status
+    names = own_names("Farm.lan", "http://127.0.0.1:4200, https://films.example,*")
+    server = asked_by_name(_server(films), names)
+    for path in ("/api/health", served_address(_tin(films) / LISTED[0])):
+        assert _ask(server, path, Host=host).status_code == status
 
 
 def test_prefect_answers_for_everything_else(films: Path) -> None:
@@ -249,11 +253,8 @@ def _deliver(folder: Path, names: tuple[str, ...]) -> None:
     (folder / "deliveries.json").write_text(json.dumps(said))
 
 
-def _server(
-    *roots: Path, password: str | None = None, hosts: frozenset[str] = frozenset({"testserver"})
-) -> ASGIApp:
-    prefect = PlainTextResponse("Prefect")
-    return beside(prefect, Deliveries(tuple(roots), password, hosts))
+def _server(*roots: Path, password: str | None = None) -> ASGIApp:
+    return beside(PlainTextResponse("Prefect"), Deliveries(tuple(roots), password))
 
 
 def _ask(server: ASGIApp, path: str, method: str = "GET", **headers: str) -> httpx.Response:

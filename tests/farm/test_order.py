@@ -52,6 +52,13 @@ class Farm:
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
 
+    def newest(self, key: str) -> str:
+        """What a run has last recorded under that key."""
+        (found,) = self.machine.ask(
+            "artifacts", artifacts={"key": {"any_": [key]}}, sort="CREATED_DESC", limit=1
+        )
+        return str(found["data"])
+
     @property
     def folder(self) -> Path:
         return self.machine.home.parent
@@ -100,6 +107,21 @@ def test_a_film_of_the_farm_is_that_of_one_process(farm: Farm) -> None:
     assert told["said"] == "0 takes rendered, 4 reused; running time 2.0 s"
     assert [Path(path).name for path in told["films"]] == ["TIN_master_en.mp4"]
     assert Path(told["report"]).is_file()
+
+
+def test_a_film_made_here_is_linked_to_where_the_farm_serves_it(farm: Farm, tmp_path: Path) -> None:
+    """Recorded on the farm's server; another delivery lies where that may not look."""
+    farm.variables["PREFECT_API_URL"] = farm.machine.url
+    try:
+        film = farm.film("Recorded")
+        assert farm.takeboard("produce", str(film)).returncode == 0
+        inside = film.parent / "deliveries/TIN/report.html"
+        assert farm.newest("tin-report") == f"[{inside}]({served_address(inside)})"
+        assert farm.takeboard("produce", str(film), "--out", str(tmp_path)).returncode == 0
+        outside = tmp_path / "report.html"
+        assert farm.newest("tin-report") == f"[{outside}]({outside.as_uri()})"
+    finally:
+        del farm.variables["PREFECT_API_URL"]
 
 
 def test_what_goes_wrong_there_is_said_here(farm: Farm) -> None:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from socket import create_connection
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
 import pytest
 import yaml
 from prefect.utilities.callables import parameter_schema
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from flows.farm.automations import AUTOMATIONS
 from flows.farm.deployments import POOLS
@@ -247,8 +251,18 @@ def test_nothing_else_of_the_films_folder_is_served(front: Front, finished: str)
     assert httpx.get(storyboard, timeout=60.0).status_code == 404
     report = origin + served_address(front.films / "tin/deliveries/TIN/report.html")
     assert httpx.get(report, timeout=60.0).status_code == 200
-    rebound = httpx.get(report, headers={"Host": "rebound.example"}, timeout=60.0)
-    assert rebound.status_code == 404
+
+
+def test_a_page_of_another_name_gets_nothing(front: Front, finished: str) -> None:
+    report = served_address(front.films / "tin/deliveries/TIN/report.html")
+    origin = urlsplit(front.machine.url)
+    for path in (report, "/api/health", "/"):
+        address = f"http://127.0.0.1:{origin.port}{path}"
+        assert httpx.get(address, headers={"Host": "rebound.example"}).status_code == 421
+    socket = create_connection(("127.0.0.1", origin.port or 0), timeout=60.0)
+    with pytest.raises(InvalidStatus, match="421"):
+        connect(f"ws://rebound.example:{origin.port}/api/events/in", sock=socket)
+    socket.close()
 
 
 def test_costs_stand_against_the_cap(front: Front, finished: str) -> None:
