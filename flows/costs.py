@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from flows.recorder import Recorder
@@ -11,6 +11,7 @@ from generator.backends.base import Quote
 from generator.budget import Allowance
 from generator.plan import Plan, ShotJob, total_quote
 from generator.takes import Take, TakeStore
+from media.errors import CancelledError, StoreError
 from media.words import counted
 
 __all__ = ["cost_record"]
@@ -43,9 +44,16 @@ def cost_record(
 
 
 def _made(jobs: Sequence[ShotJob], store: TakeStore) -> Mapping[str, Take]:
-    """By key, what is there of the jobs now."""
-    found = {job.key: store.find(job.key, verify=False) for job in jobs}
-    return {key: take for key, take in found.items() if take is not None}
+    """By key, what is there of the jobs now, as far as the store says.
+
+    A run that was stopped asks no shared store any more; what it made lies here.
+    """
+    found: dict[str, Take] = {}
+    for job in jobs:
+        with suppress(CancelledError, StoreError):
+            if (take := store.find(job.key, verify=False)) is not None:
+                found[job.key] = take
+    return found
 
 
 @dataclass(frozen=True, slots=True)

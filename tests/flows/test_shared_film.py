@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 from films import board, command, write_film
 
+from flows.costs import cost_record
 from flows.options import FilmOptions
 from flows.planning import plan_film
+from flows.recorder import Recorder
 from flows.sweep import sweep
+from generator.budget import Allowance
 from generator.takes import TakeStore, record_plan, spent_usd
+from media.patience import patient
 from media.store import ContentStore
 from storyboards.resolve import load_film
 from tests.media.object_server import Farm, ObjectServer, object_server
@@ -101,6 +106,30 @@ def test_what_one_machine_spent_counts_on_the_other(farm: Farm) -> None:
         assert spent_usd(films[name], store) == pytest.approx(3.5)
     assert not list((farm.folder / "c").rglob("manifest.json"))
     assert len(farm.objects("history/")) == 1
+
+
+def test_costs_are_told_of_a_film_that_was_stopped(farm: Farm) -> None:
+    film = load_film(write_film(farm.folder / "a" / "tiny"))
+    plan = plan_film(film, FilmOptions(store=farm.root("a"), out=farm.folder / "out", jobs=1))
+    pages: list[str] = []
+
+    class Clerk(Recorder):
+        @property
+        def seen(self) -> bool:
+            return True
+
+        def markdown(self, key: str, text: str, title: str) -> None:
+            pages.append(text)
+
+    def run(stop: Event) -> None:
+        store, allowed = TakeStore(farm.root("a")), Allowance(plan.jobs, ())
+        with patient(stop.is_set), cost_record(plan, allowed, store, Clerk()):
+            stop.set()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(Event())
+    assert "; 0 made for 0.00 USD" in pages[-1]
 
 
 def test_what_is_wrong_with_the_store_is_one_line(farm: Farm) -> None:
