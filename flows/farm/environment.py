@@ -153,7 +153,9 @@ def require_reachable(storyboard: Path, environ: Mapping[str, str] = os.environ)
     Of a farm elsewhere only its workers know their folders, and say so when they take the film.
     """
     running = find_home(environ).running()
-    if running is not None and running.url == environ.get("PREFECT_API_URL") and running.roots:
+    if running is None or not running.roots or not running.up.runs():
+        return
+    if running.url == environ.get("PREFECT_API_URL"):
         require_inside_roots(storyboard, running.roots, "storyboard")
 
 

@@ -37,7 +37,7 @@ class Running(BaseModel, frozen=True):
     processes: dict[str, Identity] = {}
     """The server and the workers by name."""
     roots: tuple[Path, ...] = ()
-    """Folders in which its workers allow storyboards, films and stores."""
+    """Folders in which its workers allow storyboards, films and stores; none: it has none."""
 
     @property
     def ui(self) -> str:

@@ -101,7 +101,8 @@ class _Farm:
         self._tended: list[Tended] = []
         me = Identity.of(os.getpid())
         assert me is not None
-        self._running = Running(up=me, url=self._url, password_file=None, roots=options.roots)
+        roots = options.roots if options.workers else ()
+        self._running = Running(up=me, url=self._url, password_file=None, roots=roots)
         self._lifeline, self._ours = os.pipe()
 
     def start(

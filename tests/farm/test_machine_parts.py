@@ -16,6 +16,7 @@ from flows.farm.environment import (
     DATABASE,
     PASSWORD,
     connect_to_farm,
+    require_reachable,
     server_environment,
     worker_environment,
 )
@@ -23,6 +24,8 @@ from flows.farm.gpus import find_gpus, parse_gpus
 from flows.farm.home import Home, Running, find_home, open_home
 from flows.farm.processes import Identity, Tended, end_all
 from flows.farm.server import Listening, require_database, wait_until_ready
+from flows.farm.stopping import Stop
+from flows.farm.up import UpOptions, _Farm
 from media.errors import TakeboardError, UsageError
 from tests.flows.prefect_server import free_port
 
@@ -192,6 +195,33 @@ def test_commands_use_the_server_that_is_configured_else_that_of_up(tmp_path: Pa
     home.note(Running(up=Identity(pid=me.pid, started="earlier"), url="x", password_file=None))
     with pytest.raises(UsageError, match="no farm runs on this machine"):
         connect_to_farm(dict(environ))
+
+
+def test_only_what_the_workers_of_up_refuse_is_refused_at_once(tmp_path: Path) -> None:
+    home, films = Home(tmp_path / "home"), tmp_path / "films"
+    home.folder.mkdir()
+    environ = {"TAKEBOARD_HOME": str(home.folder), "PREFECT_API_URL": "http://10.0.0.5:4200/api"}
+    me = Identity.of(os.getpid())
+    assert me is not None
+    running = Running(up=me, url="http://10.0.0.5:4200/api", password_file=None, roots=(films,))
+    home.note(running)
+    with pytest.raises(UsageError, match="the storyboard is outside this worker's roots"):
+        require_reachable(tmp_path / "film.yaml", environ)
+    require_reachable(films / "film.yaml", environ)
+    require_reachable(tmp_path / "film.yaml", {**environ, "PREFECT_API_URL": "http://else/api"})
+    # Another server has come where an `up` was killed.
+    killed = Identity(pid=me.pid, started="earlier")
+    home.note(running.model_copy(update={"up": killed}))
+    require_reachable(tmp_path / "film.yaml", environ)
+
+
+@pytest.mark.parametrize("workers", [True, False])
+def test_an_up_without_workers_has_no_roots(tmp_path: Path, workers: bool) -> None:
+    listening = Listening("127.0.0.1", 4200)
+    options = UpOptions(listening, (tmp_path,), workers=workers)
+    farm = _Farm(open_home({"TAKEBOARD_HOME": str(tmp_path)}), options, print, Stop())
+    assert farm._running.roots == ((tmp_path,) if workers else ())
+    farm.end()
 
 
 def test_server_that_died_is_not_waited_for() -> None:
