@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from media.files import TEMP_SUFFIX
 from media.manifest import MANIFEST
 
-__all__ = ["LOCK_NAME_CHARS", "folder_bytes", "litter_in"]
+__all__ = ["LOCK_NAME_CHARS", "clear_after", "folder_bytes", "litter_in"]
 
 LOCK_NAME_CHARS = 60
 """Long names are cut in temporary ones (media.files.temp_sibling); locks are cut alike, so that
@@ -35,6 +36,15 @@ def litter_in(folder: Path, is_locked: Callable[[str], bool]) -> list[Path]:
         if _KEY.fullmatch(entry.name) and not whole and not is_locked(entry.name):
             found.append(entry)
     return found
+
+
+def clear_after(entry: Path) -> None:
+    """Remove what earlier makers of the entry left when they died; its lock is held."""
+    for temp in entry.parent.glob(f".{entry.name[:LOCK_NAME_CHARS]}.*{TEMP_SUFFIX}"):
+        shutil.rmtree(temp, ignore_errors=True)
+    if entry.exists() and not (entry / MANIFEST).exists():
+        # Its removal was cut short.
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def folder_bytes(folder: Path) -> int:

@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 from media.errors import StoreError, translate_os_errors
-from media.files import TEMP_SUFFIX, file_lock, publish_folder, write_atomic
-from media.litter import LOCK_NAME_CHARS, folder_bytes, litter_in
+from media.files import file_lock, publish_folder, write_atomic
+from media.litter import LOCK_NAME_CHARS, clear_after, folder_bytes, litter_in
 from media.manifest import MANIFEST, Manifest, manifest_text, parse_manifest, wrong_file
 from media.shared_copy import SharedCopy, shared_copy
 
@@ -135,18 +135,28 @@ class ContentStore:
             self._shared.publish(key, found.folder, self._shared.patience(should_stop))
             return found
 
+    def publish(self, key: str, *, should_stop: Callable[[], bool] | None = None) -> bool:
+        """Whether the entry is here, and if so, whole where all machines see it by now.
+
+        Another may have cleared it away there since. StoreError when it cannot be published.
+        """
+        if (shared := self._shared) is None:
+            return self._is_here(key)
+        patience = shared.patience(should_stop)
+        with file_lock(
+            self._lock(key), timeout_s=patience.seconds, should_stop=patience.should_stop
+        ):
+            found = self._find_locked(key, verify=True)
+            if found is None:
+                shared.settle(key)  # its maker died before it was whole
+            else:
+                shared.publish(key, found.folder, patience)
+            return found is not None
+
     def publish_pending(self, *, should_stop: Callable[[], bool] | None = None) -> int:
         """Publish what was made here and could not be then; how many entries that were."""
-        published, shared = 0, self._shared
-        for key in shared.pending() if shared else ():
-            with file_lock(self._lock(key), should_stop=should_stop):
-                found = self._find_locked(key, verify=True)
-                if shared and found is None:
-                    shared.settle(key)  # its maker died before it was whole
-                elif shared and found and shared.is_pending(key):
-                    shared.publish(key, found.folder, shared.patience(should_stop))
-                    published += 1
-        return published
+        pending = list(self._shared.pending()) if self._shared else []
+        return sum(self.publish(key, should_stop=should_stop) for key in pending)
 
     def keys(self) -> Iterator[str]:
         """Every key that seems to be there, in order."""
@@ -300,7 +310,7 @@ class ContentStore:
         """The entry, downloaded; None when it is absent or damaged there. Its lock is held."""
         if self._shared is None:
             return None
-        self._sweep(key)
+        clear_after(self.entry_folder(key))
         wrong = self._shared.fetch(key, self.entry_folder(key), self._shared.patience(should_stop))
         if wrong is None:
             return self._just_made(key)
@@ -334,7 +344,7 @@ class ContentStore:
 
     def _built(self, key: str, build: Callable[[Path], Mapping[str, Any]]) -> Entry:
         """The entry, built here; its lock is held."""
-        self._sweep(key)
+        clear_after(self.entry_folder(key))
         what = f"make an entry of {self.kind}"
         with (
             publish_folder(self.entry_folder(key)) as temp,
@@ -390,12 +400,3 @@ class ContentStore:
             target.parent.mkdir(parents=True, exist_ok=True)
             folder.rename(target)
         self.damage.append(Damage(key, reason, target))
-
-    def _sweep(self, key: str) -> None:
-        """Remove what earlier makers of `key` left when they died; its lock is held."""
-        shelf = self.entry_folder(key).parent
-        for temp in shelf.glob(f".{key[:LOCK_NAME_CHARS]}.*{TEMP_SUFFIX}"):
-            shutil.rmtree(temp, ignore_errors=True)
-        if self.entry_folder(key).exists() and not self._is_here(key):
-            # Without a manifest: its removal was cut short.
-            shutil.rmtree(self.entry_folder(key), ignore_errors=True)

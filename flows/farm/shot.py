@@ -63,7 +63,10 @@ async def shot(
         with patient(seat.stop.is_set):
             with patient(seat.stop.is_set, _LOOK_S):
                 is_there = takes.find(key) is not None
-                if not is_there:
+                if is_there:
+                    # It may lie on this machine alone, and the film on another waits for it.
+                    takes.entries.publish(key)
+                else:
                     _require_ticket(key, takes)
                     ticket = read_ticket(key, takes)
             if is_there:
