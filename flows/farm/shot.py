@@ -23,7 +23,6 @@ from generator.takes import Take, TakeStore
 from generator.tickets import TICKETS, read_ticket, render_ticket
 from media.errors import StoreError
 from media.patience import patient
-from media.shared_store import local_root
 from media.store import ContentStore
 
 __all__ = ["shot"]
@@ -81,7 +80,7 @@ async def shot(
     end = settled(make, say)
     log.info(end.message)
     error = end.data if isinstance(end.data, Exception) else None
-    if error is not None and is_out_of_reach(error, local_root(store)):
+    if error is not None and is_out_of_reach(error, store):
         # The disk of this machine, or the way to the store: another machine may well make it.
         return Crashed(name=STORE_AWAY, message=end.message, data=error)
     return end

@@ -14,6 +14,7 @@ from typing import TypeVar
 from flows.farm.answers import cancelled
 from flows.progress import Progress
 from media.errors import StoreError
+from media.shared_store import local_root
 
 __all__ = ["Outage", "StorePatience", "is_out_of_reach", "require_there"]
 
@@ -104,12 +105,18 @@ class StorePatience:
         self._next_s = min(2 * self._next_s, _LONGEST_WAIT_S)
 
 
-def is_out_of_reach(error: BaseException | None, root: Path) -> bool:
-    """Whether it is for the disk or the store that something went wrong, and not for itself."""
+def is_out_of_reach(error: BaseException | None, store: str) -> bool:
+    """Whether it is for the disk or the store that something went wrong, and not for itself.
+
+    `store` is its address.
+    """
     while error is not None:
         if isinstance(error, StoreError):
             return True
-        if isinstance(error, OSError) and (error.errno in _OF_THE_DISK or not root.is_dir()):
+        # The folder is asked for last: a store that cannot be opened here has none.
+        if isinstance(error, OSError) and (
+            error.errno in _OF_THE_DISK or not local_root(store).is_dir()
+        ):
             return True
         error = error.__cause__
     return False

@@ -67,3 +67,17 @@ def test_a_take_that_cannot_be_shared_is_not_called_made(farm: Farm, job: ShotJo
     farm.server.start()
     assert asked_for(job, farm)[0] == StateType.COMPLETED
     assert there.find(job.key) is not None
+
+
+def test_a_machine_that_cannot_keep_its_copy_leaves_the_take_to_another(
+    farm: Farm, job: ShotJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = farm.folder / "full"
+    full.write_bytes(b"")
+    monkeypatch.setenv("TAKEBOARD_STORE_COPY", str(full))
+    assert asked_for(job, farm) == (StateType.CRASHED, STORE_AWAY)
+
+
+def test_an_address_that_cannot_be_one_fails_in_a_line(farm: Farm, job: ShotJob) -> None:
+    farm.url = "gopher://films/farm"
+    assert asked_for(job, farm) == (StateType.FAILED, "Wrong request")

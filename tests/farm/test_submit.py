@@ -464,11 +464,12 @@ def test_what_the_disk_is_to_blame_for(tmp_path: Path) -> None:
         error.__cause__ = OSError(number, "")
         return error
 
-    assert is_out_of_reach(StoreError("gone"), tmp_path)
-    assert is_out_of_reach(caused(errno.ENOSPC), tmp_path)
-    assert not is_out_of_reach(caused(errno.ENOENT), tmp_path)
-    assert is_out_of_reach(caused(errno.ENOENT), tmp_path / "gone")
-    assert not is_out_of_reach(RenderError("the paint ran"), tmp_path / "gone")
+    there, gone = str(tmp_path), str(tmp_path / "gone")
+    assert is_out_of_reach(StoreError("gone"), there)
+    assert is_out_of_reach(caused(errno.ENOSPC), there)
+    assert not is_out_of_reach(caused(errno.ENOENT), there)
+    assert is_out_of_reach(caused(errno.ENOENT), gone)
+    assert not is_out_of_reach(RenderError("the paint ran"), gone)
 
 
 def test_the_deployment_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
