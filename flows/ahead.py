@@ -19,8 +19,9 @@ from editor.spans import Span
 from editor.timeline import Caption, ClipMedia, Timeline
 from flows.finishing import Finishing
 from flows.options import FilmOptions, FilmRun
-from flows.pool import Work
+from flows.pool import CPU, Work
 from flows.room import CutMaterial, Room, rooms_of
+from flows.shots import AHEAD
 from generator.plan import Plan, retake_notes
 from generator.requests import assets_for
 from generator.sound.render import render_sound
@@ -55,16 +56,16 @@ class AheadCut:
         Only picked takes are in the film.
         """
         names = frozenset(made)
-        pieces: dict[str, Work[Take | None]] = {
-            OPEN: Work(self._quietly(self._open), optional=True),
-            SOUND: Work(self._quietly(self._make_sounds), (OPEN,), optional=True),
-        }
+        pieces = {OPEN: self._piece(self._open), SOUND: self._piece(self._make_sounds, OPEN)}
         for shot in film_shots(self._finishing.film):
             key = self._plan.job(shot.id).key
             needs = (OPEN, key) if key in names else (OPEN,)
-            land = self._quietly(partial(self._land, shot, key))
-            pieces[f"cut ahead: {shot.id}"] = Work(land, needs, optional=True)
+            pieces[f"cut ahead: {shot.id}"] = self._piece(partial(self._land, shot, key), *needs)
         return pieces
+
+    def _piece(self, step: Callable[[], None], *needs: str) -> Work[Take | None]:
+        lane = AHEAD if self._run.turns.may_wait else CPU
+        return Work(self._quietly(step), needs, lane, optional=True)
 
     def _open(self) -> None:
         material = _stand_ins(self._plan, self._finishing.film)

@@ -20,11 +20,13 @@ from generator.requests import assets_for
 from generator.takes import Take, TakeStore
 from media.errors import CancelledError, RenderError, StoreError, TakeboardError, UsageError
 
-__all__ = ["BesideShots", "RenderedShots", "render_shots", "waits_elsewhere"]
+__all__ = ["AHEAD", "BesideShots", "RenderedShots", "render_shots", "waits_elsewhere"]
 
 T = TypeVar("T")
 
 DEVICE, REMOTE, FARM = "device", "remote", "farm"
+AHEAD = "ahead"
+"""Of optional work that waits for its turn: it must not keep takes out of their lane meanwhile."""
 
 _LANES: Mapping[str, int] = {DEVICE: 2, REMOTE: 4}
 """Takes at a time besides those drawn on the CPU. On a device one is decoded and encoded while
@@ -66,7 +68,7 @@ def render_shots(
         {**desk.work(), **(beside.work if beside else {})},
         jobs=options.jobs,
         stop=run.stop,
-        lanes={**_LANES, **desk.farm_lane()},
+        lanes={**_LANES, AHEAD: options.jobs, **desk.farm_lane()},
         enough=beside.enough if beside else None,
     )
     failed = _failures(plan, outcome, run, strict=bool(options.only))

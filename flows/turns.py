@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from media.errors import CancelledError
 from media.words import counted
@@ -40,6 +40,9 @@ _TOLD_AFTER_S, _TOLD_EVERY_S = 10.0, 600.0
 
 class FreeTurns:
     """Those of a film that shares its process with no other: every piece begins at once."""
+
+    may_wait: ClassVar[bool] = False
+    """Whether a turn is something to wait for."""
 
     @contextmanager
     def turn(self, should_stop: Callable[[], bool], kind: Kind = "work") -> Iterator[None]:
@@ -137,6 +140,8 @@ class Turns:
 
 class FilmTurns(FreeTurns):
     """Those of one film among others. May be asked for from any thread."""
+
+    may_wait = True
 
     def __init__(
         self, turns: Turns, urgency: int, number: int, note: Callable[[str], None], name: str

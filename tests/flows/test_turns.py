@@ -5,13 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
 from flows import turns
+from flows.ahead import AheadCut
+from flows.finishing import Finishing
+from flows.options import FilmOptions, FilmRun
+from flows.planning import plan_film
+from flows.pool import Work, run_all
+from flows.shots import AHEAD, REMOTE
 from flows.turns import FilmTurns, FreeTurns, Kind, Turns
 from media.errors import CancelledError
+from storyboards.resolve import load_film
+from tests.flows.films import write_film
 
 
 def never() -> bool:
@@ -155,3 +165,32 @@ def test_a_film_by_itself_waits_for_nobody() -> None:
     free = FreeTurns()
     with free.turn(lambda: True), free.turn(lambda: True):
         assert free.taking(lambda: 3, lambda: True)() == 3
+
+
+def test_what_is_prepared_keeps_no_take_of_its_film_out_of_the_line(tmp_path: Path) -> None:
+    cores, stop = Cores(), Event()
+    film = load_film(write_film(tmp_path))
+    options = FilmOptions(store=tmp_path / "store", out=tmp_path / "out", jobs=1)
+    plan = plan_film(film, options)
+    run = FilmRun(stop=stop, turns=cores.film())
+    ahead = AheadCut(plan, Finishing(plan, options), options, run)
+
+    def waits(kind: int) -> bool:
+        return any(wish.rank[1] == kind for wish in cores.turns._line)
+
+    work: dict[str, Work[Any]] = {
+        "far away": Work(lambda: until(lambda: waits(2)), lane=REMOTE),
+        "take": Work(run.turns.taking(stop.set, stop.is_set), ("far away",)),
+        **ahead.work(()),
+    }
+
+    def make() -> None:
+        with pytest.raises(CancelledError):
+            run_all(work, jobs=1, stop=stop, lanes={REMOTE: 1, AHEAD: 1})
+
+    making = threading.Thread(target=make, daemon=True)
+    making.start()
+    until(lambda: waits(1))
+    cores.begin()
+    making.join(10)
+    assert not making.is_alive()
