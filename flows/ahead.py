@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from itertools import takewhile
 from threading import Event, Lock
+from typing import TypeVar
 
 from editor.assemble import require_media
 from editor.landing import Landing
@@ -31,6 +32,8 @@ from media.store import ContentStore, Entry
 from storyboards.film import Film, Shot, film_shots
 
 __all__ = ["AheadCut"]
+
+T = TypeVar("T")
 
 OPEN, SOUND = "cut ahead: begin", "cut ahead: sound"
 
@@ -56,11 +59,13 @@ class AheadCut:
         Only picked takes are in the film.
         """
         names = frozenset(made)
-        pieces = {OPEN: self._piece(self._open), SOUND: self._piece(self._make_sounds, OPEN)}
+        sounds = self._piece(self._make_sounds, OPEN)
+        pieces = {OPEN: self._piece(self._in_turn(self._open)), SOUND: sounds}
         for shot in film_shots(self._finishing.film):
             key = self._plan.job(shot.id).key
             needs = (OPEN, key) if key in names else (OPEN,)
-            pieces[f"cut ahead: {shot.id}"] = self._piece(partial(self._land, shot, key), *needs)
+            land = self._in_turn(partial(self._land, shot, key))
+            pieces[f"cut ahead: {shot.id}"] = self._piece(land, *needs)
         return pieces
 
     def _piece(self, step: Callable[[], None], *needs: str) -> Work[Take | None]:
@@ -82,9 +87,10 @@ class AheadCut:
             for job in room.sound_plan.jobs:
                 if self._is_over():
                     return
-                entries[job.key] = render_sound(job, store, room.material.assets)
+                make = partial(render_sound, job, store, room.material.assets)
+                entries[job.key] = self._in_turn(make)()
             if room.burns_captions:
-                self._open_burnt(room, room.captions(entries))
+                self._in_turn(partial(self._open_burnt, room, room.captions(entries)))()
 
     def _open_burnt(self, room: Room, captions: tuple[Caption, ...]) -> None:
         landing = Landing(room.assemble((), captions))
@@ -122,13 +128,14 @@ class AheadCut:
     def _is_over(self) -> bool:
         return self.enough.is_set() or self._run.stop.is_set()
 
-    def _quietly(self, step: Callable[[], None]) -> Callable[[], None]:
-        """`step` when no film has anything else for the cores to do."""
+    def _in_turn(self, step: Callable[[], T]) -> Callable[[], T]:
+        """`step` when no film that is as urgent has anything else for the cores to do."""
+        return self._run.turns.taking(step, self._is_over, "ahead")
 
+    def _quietly(self, step: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
             try:
-                with self._run.turns.turn(self._is_over, "ahead"):
-                    step()
+                step()
             except CancelledError:
                 if self._run.stop.is_set():
                     raise

@@ -7,9 +7,9 @@ films of a worker wait together, however many, and work one piece after the othe
   one after the other instead of all at the very end;
 - but plans before everything of their urgency: they are quick, and until a film is planned no GPU
   can begin with it;
-- and what is only prepared, while nothing else is to be done, after everything.
+- and what is only prepared, while nothing else is to be done, after everything of their urgency.
 
-A turn is as long as a piece, seconds, so an urgent film need not wait for another's whole cut.
+A turn is as long as a piece, mostly seconds: no urgent film waits for the whole cut of another.
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from flows.pool import Work, run_all
 from flows.shots import AHEAD, REMOTE
 from flows.turns import FilmTurns, FreeTurns, Kind, Turns
 from media.errors import CancelledError
+from media.store import ContentStore
 from storyboards.resolve import load_film
 from tests.flows.films import write_film
 
@@ -194,3 +195,18 @@ def test_what_is_prepared_keeps_no_take_of_its_film_out_of_the_line(tmp_path: Pa
     cores.begin()
     making.join(10)
     assert not making.is_alive()
+
+
+def test_sounds_that_are_prepared_have_a_turn_each(tmp_path: Path) -> None:
+    turned: list[str] = []
+    line = Turns(1, lambda name, works: turned.append(name) if works else None)
+    film = load_film(write_film(tmp_path))
+    options = FilmOptions(store=tmp_path / "store", out=tmp_path / "out", jobs=1)
+    plan = plan_film(film, options)
+    run = FilmRun(turns=line.of_film(2, print, "tiny"))
+    ahead = AheadCut(plan, Finishing(plan, options), options, run)
+    ahead.work(())["cut ahead: begin"].run()
+    assert turned == ["tiny"]
+    ahead.work(())["cut ahead: sound"].run()
+    sounds = ContentStore(options.store, "sounds")
+    assert len(turned) - 1 >= len(list(sounds.keys())) > 1
