@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from flows.farm.environment import WITH_UP, server_environment, worker_environment
+from flows.farm.environment import server_environment, worker_environment
 from flows.farm.home import open_home
 from tests.farm.postgres import running_postgres
 from tests.flows.prefect_server import free_port
@@ -41,6 +41,8 @@ class Process:
     command: Sequence[str]
     environment: Mapping[str, str]
     log: Path
+    lifeline: int
+    """What it ends with: the end to read from of a pipe that only this process holds."""
     popen: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,7 +54,7 @@ class Process:
         """Start it in a group of its own."""
         with self.log.open("ab") as log:
             self.popen = subprocess.Popen(
-                self.command, env=dict(self.environment), stdin=subprocess.DEVNULL,
+                self.command, env=dict(self.environment), stdin=self.lifeline,
                 stdout=log, stderr=log, start_new_session=True, cwd=self.log.parent,
             )  # fmt: skip
 
@@ -109,6 +111,7 @@ class Farm:
             (*_TAKEBOARD, "worker", "--pool", pool, "--name", f"{name}-{self.mark[:6]}"),
             {**self.environment, **environment},
             self.folder / f"{name}.log",
+            self.server.lifeline,
         )
         self.workers[name] = worker
         worker.start()
@@ -205,21 +208,22 @@ def running_farm(
     of: Mapping[str, Mapping[str, str]] | None = None,
     **environment: str,
 ) -> Iterator[Farm]:
-    """A farm on PostgreSQL; when it is over, nothing of it is left.
+    """A farm on PostgreSQL; when it is over, or this process was killed, nothing of it is left.
 
     `environment` is that of every worker, `of` has more for a single process, by its name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     more = of or {}
     with ExitStack() as stack:
-        farm = _laid_out(folder, stack.enter_context(running_postgres()), environment)
+        lifeline = stack.enter_context(_held_pipe())
+        database = stack.enter_context(running_postgres())
+        farm = _laid_out(folder, database, environment, lifeline)
         farm.server.environment = {**farm.server.environment, **more.get("server", {})}
         stack.callback(_end_all, farm)
         farm.start_server()
         furnish = [sys.executable, "-m", "flows.farm.furnish"]
-        # A pipe that stays open: it ends when the process that started it does.
         done = subprocess.run(
-            furnish, env=farm.environment, cwd=folder, stdin=stack.enter_context(_held_pipe()),
+            furnish, env=farm.environment, cwd=folder, stdin=lifeline,
             capture_output=True, text=True, timeout=_READY_WITHIN_S, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -255,7 +259,7 @@ def until(look: Callable[[], T | None], within_s: float = 30.0) -> T:
     return found
 
 
-def _laid_out(folder: Path, database: str, environment: Mapping[str, str]) -> Farm:
+def _laid_out(folder: Path, database: str, environment: Mapping[str, str], lifeline: int) -> Farm:
     """Nothing runs yet."""
     mark, port = uuid.uuid4().hex, free_port()
     url = f"http://127.0.0.1:{port}/api"
@@ -282,15 +286,10 @@ def _laid_out(folder: Path, database: str, environment: Mapping[str, str]) -> Fa
         "SKETCH_LOG": str(folder / "sketch.log"),
         **environment,
     }
-    for_workers.pop(WITH_UP, None)
     for_server["PREFECT_SERVER_CSRF_PROTECTION_ENABLED"] = "false"
-    command = (sys.executable, "-c", _SERVE, "127.0.0.1", str(port))
-    server = Process("server", command, for_server, folder / "server.log")
+    command = (sys.executable, "-m", "flows.farm.serve", "127.0.0.1", str(port))
+    server = Process("server", command, for_server, folder / "server.log", lifeline)
     return Farm(folder, url, mark, for_workers, server)
-
-
-_SERVE = "import flows.farm.serve as s; s.end_with_parent = lambda **_: None; s.main()"
-"""As `up` serves; these tests end it themselves."""
 
 
 @contextmanager

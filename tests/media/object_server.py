@@ -56,6 +56,12 @@ SERVER = dedent("""
     localbucket.main()
 """)
 
+_ENDS_WITH_US = """
+import os, sys, threading
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+"""
+"""Also when the tests are killed: then nobody holds the pipe any more."""
+
 
 @dataclass(slots=True)
 class ObjectServer:
@@ -74,9 +80,10 @@ class ObjectServer:
         return environ_for(self.endpoint)
 
     def start(self) -> None:
-        command = [sys.executable, "-c", SERVER, str(self.folder), "--port", str(self.port)]
+        code = _ENDS_WITH_US + SERVER
+        command = [sys.executable, "-c", code, str(self.folder), "--port", str(self.port)]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
@@ -88,7 +95,7 @@ class ObjectServer:
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.communicate(timeout=10)
             self.process = None
 
     def bucket(self, name: str) -> Path:
