@@ -112,7 +112,9 @@ def _made_on_worker(choice: Choice, store: str) -> MadeFilm:
 def _turns(seat: Seat | None, urgency: Urgency, progress: Progress) -> FreeTurns:
     if seat is None or seat.turns is None:
         return FreeTurns()
-    return seat.turns.of_film(QUEUES[urgency], progress.note, str(flow_run.id))
+    # Approved after days, or begun again, it comes when it was first asked for.
+    came_at = flow_run.scheduled_start_time.timestamp()
+    return seat.turns.of_film(QUEUES[urgency], progress.note, str(flow_run.id), came_at)
 
 
 def _urgency(asked: Urgency) -> Urgency:

@@ -68,8 +68,8 @@ class FreeTurns:
 class _Wish:
     """A piece that waits; the least is next."""
 
-    rank: tuple[int, int, int]
-    """Urgency, kind, and number of the film."""
+    rank: tuple[int, int, float, int]
+    """Urgency, kind, and when the film came and its number."""
     place: int
     name: str = field(compare=False)
     """Of the film."""
@@ -77,7 +77,7 @@ class _Wish:
 
     @property
     def film(self) -> int:
-        return self.rank[-1]
+        return self.rank[3]
 
 
 class Turns:
@@ -93,14 +93,17 @@ class Turns:
         self._taken: list[_Wish] = []
         self._places, self._films = count(), count()
 
-    def of_film(self, urgency: int, note: Callable[[str], None], name: str = "") -> FilmTurns:
-        """The turns of a film that comes now; 1 is the most urgent.
+    def of_film(
+        self, urgency: int, note: Callable[[str], None], name: str = "", came_at: float = 0.0
+    ) -> FilmTurns:
+        """The turns of a film; 1 is the most urgent.
 
-        `note` hears that the film waits for others, in words.
+        `note` hears that the film waits for others, in words. A film `came_at` the time at which
+        it was asked for, also when it is resumed or begun again later; of one time, it comes now.
         """
-        return FilmTurns(self, urgency, next(self._films), note, name)
+        return FilmTurns(self, (urgency, came_at, next(self._films)), note, name)
 
-    def wish(self, rank: tuple[int, int, int], name: str) -> _Wish:
+    def wish(self, rank: tuple[int, int, float, int], name: str) -> _Wish:
         """A piece in the line, perhaps at its turn at once; to be given back in any case."""
         with self._lock:
             wish = _Wish(rank, next(self._places), name)
@@ -144,15 +147,21 @@ class FilmTurns(FreeTurns):
     may_wait = True
 
     def __init__(
-        self, turns: Turns, urgency: int, number: int, note: Callable[[str], None], name: str
+        self,
+        turns: Turns,
+        place: tuple[int, float, int],
+        note: Callable[[str], None],
+        name: str,
     ) -> None:
-        self._turns, self._urgency, self._number = turns, urgency, number
+        """`place`: urgency, when it came, and number."""
+        self._turns, self._place = turns, place
         self._note, self._name = note, name
         self._told_at = -_TOLD_EVERY_S
 
     @contextmanager
     def turn(self, should_stop: Callable[[], bool], kind: Kind = "work") -> Iterator[None]:
-        wish = self._turns.wish((self._urgency, _KINDS.index(kind), self._number), self._name)
+        urgency, came_at, number = self._place
+        wish = self._turns.wish((urgency, _KINDS.index(kind), came_at, number), self._name)
         try:
             self._wait(wish, should_stop, told=kind != "ahead")
             yield

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -20,8 +22,11 @@ from flows.farm import deployments
 from flows.farm.confine import confined_storyboard
 from flows.farm.deployments import DEPLOYMENTS, POOLS, ensure_deployments, ensure_pool
 from flows.farm.names import FARM, QUEUES, URGENCIES, WORKER_TYPE, Urgency
+from flows.farm.seat import Seat
 from flows.preview import preview
 from flows.produce import produce
+from flows.progress import Progress
+from flows.turns import FilmTurns, Turns
 from media.errors import UsageError
 from tests.flows.prefect_server import PrefectServer, running_server
 
@@ -96,6 +101,23 @@ def test_takes_wait_where_it_was_asked_or_else_where_the_film_did(
     run = SimpleNamespace(flow_run=SimpleNamespace(work_queue_name=queue))
     monkeypatch.setattr(in_flow, "FlowRunContext", SimpleNamespace(get=lambda: run))
     assert in_flow._urgency(asked) == takes
+
+
+def test_a_film_that_is_resumed_has_its_old_place_at_the_cores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def turns_of(run: str, due: datetime) -> FilmTurns:
+        told = SimpleNamespace(id=run, scheduled_start_time=due)
+        monkeypatch.setattr(in_flow, "flow_run", told)
+        turns = in_flow._turns(seat, "normal", Progress())
+        assert isinstance(turns, FilmTurns)
+        return turns
+
+    seat = Seat("mill", "cpu", {}, Event(), Turns(1))
+    now = datetime.now(UTC)
+    came_second, resumed = turns_of("b", now), turns_of("a", now - timedelta(days=2))
+    assert resumed._place < came_second._place
+    assert resumed._name == "a"
 
 
 def test_a_relative_storyboard_is_looked_for_in_the_roots(

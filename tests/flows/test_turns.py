@@ -52,8 +52,8 @@ class Cores:
         self.put("", self.film(1), lambda: self._free.wait(10))
         until(lambda: self.begun == [""])
 
-    def film(self, urgency: int = 2) -> FilmTurns:
-        return self.turns.of_film(urgency, self.notes.append)
+    def film(self, urgency: int = 2, came_at: float = 0.0) -> FilmTurns:
+        return self.turns.of_film(urgency, self.notes.append, came_at=came_at)
 
     def put(
         self,
@@ -89,6 +89,13 @@ def test_the_urgent_film_comes_first_and_then_who_was_there_first() -> None:
     cores.put("urgent", urgent)
     cores.put("1b", first)
     assert cores.begin() == ["urgent", "1a", "1b", "2a", "2b", "later"]
+
+
+def test_a_film_that_is_begun_again_comes_when_it_came_first() -> None:
+    cores = Cores()
+    cores.put("second", cores.film(came_at=20.0))
+    cores.put("resumed", cores.film(came_at=10.0))
+    assert cores.begin() == ["resumed", "second"]
 
 
 def test_a_plan_comes_before_work_and_what_is_only_prepared_after_it() -> None:
