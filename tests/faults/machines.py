@@ -67,9 +67,11 @@ def why_no_machines() -> str:
         return f"needs {', '.join(missing)} (Debian: iproute2, util-linux)"
     if hidden := [path for path in (REPOSITORY, Path(sys.prefix)) if path.is_relative_to(DISK)]:
         return f"{hidden[0]} would be hidden by a machine's disk"
-    tried = subprocess.run(
-        [*_BOOTED, "sh", "-c", _TRIAL], capture_output=True, text=True, timeout=20, check=False
-    )
+    trial = [*_BOOTED, "sh", "-c", _TRIAL]
+    try:
+        tried = subprocess.run(trial, capture_output=True, text=True, timeout=20, check=False)
+    except subprocess.TimeoutExpired:
+        return "making one has no end"
     return f"needs root and network namespaces: {tried.stderr.strip()}" if tried.returncode else ""
 
 
