@@ -70,6 +70,8 @@ def film_name(choice: Choice) -> str:
         film = process.film if process else load_confined(choice)
     except TakeboardError:
         return choice.film.stem  # the flow itself says what is wrong with it
+    if choice.all_variants:
+        return f"{film.code}, every variant"
     return ", ".join(filter(None, (film.title, film.variant)))
 
 

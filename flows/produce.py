@@ -35,6 +35,7 @@ def run_name() -> str:
             pasted_path(given["storyboard"]),
             given.get("variables") or {},
             variant=given.get("variant") or None,
+            all_variants=bool(given.get("all_variants")),
         )
     )
 

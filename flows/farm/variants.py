@@ -3,22 +3,29 @@
 The run that is asked for all of them only asks: it does not wait, so it takes no worker's time,
 and each variant has a run of its own to watch, approve, cancel and try again. The table is read
 when the run starts: a schedule needs no change when a row is added.
+
+The films' runs are no subflows of it: Prefect suspends none, and such a film could not wait for
+an approval. A page of the run that asked leads to them.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
-from prefect import Task
+import httpx
+from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
 
 from flows.commands import Choice
 from flows.farm.confine import confined_storyboard
 from flows.farm.names import PRODUCE
 from flows.farm.new_runs import new_run
+from flows.prefect_recorder import artifact_key
 from media.errors import UsageError
 from media.words import counted
 from storyboards.film import Film
@@ -42,7 +49,9 @@ def submit_variants(choice: Choice) -> tuple[UUID, ...]:
     films = _films(choice)
     with get_client(sync_client=True) as client:
         deployment = client.read_deployment_by_name(PRODUCE).id
-        return tuple(_submit(film, batch, deployment, client) for film in films)
+        runs = tuple(_submit(film, batch, deployment, client) for film in films)
+    _show(films, runs)
+    return runs
 
 
 def submitted_words(runs: tuple[UUID, ...]) -> str:
@@ -69,9 +78,6 @@ def _submit(
     if out := parameters.get("out"):
         parameters["out"] = str(Path(out) / film.variant)
     name = f"{film.title}, {film.variant}"
-    # Under this task run Prefect's UI shows the film's run as one of this run's.
-    task: Task[[], None] = Task(lambda: None, name="produce")
-    place = client.create_task_run(task, batch.id, dynamic_key=film.variant, name=name)
     run = new_run(
         client,
         deployment,
@@ -79,7 +85,21 @@ def _submit(
         parameters=parameters,
         tags=[f"film:{film.code}", f"variant:{film.variant}"],
         once=f"{batch.id}:{film.variant}",
-        parent=place.id,
         queue=batch.work_queue_name,
     )
     return run.id
+
+
+def _show(films: list[Film], runs: tuple[UUID, ...]) -> None:
+    """Lead to the runs from the page of this one, where the server takes it."""
+    lines = [
+        f"- [{film.title}, {film.variant}](/runs/flow-run/{run})"
+        for film, run in zip(films, runs, strict=True)
+    ]
+    code = films[0].code
+    with suppress(httpx.HTTPError, PrefectException):
+        create_markdown_artifact(
+            "\n".join(lines),
+            key=artifact_key(code, "variants"),
+            description=f"Runs of {code}, every variant",
+        )

@@ -262,6 +262,7 @@ def test_a_schedule_fires_and_every_variant_is_made(
     server: PrefectServer, film: Path, tmp_path: Path, nightly: FilmSchedule
 ) -> None:
     """It is what fails when a newer SQLAlchemy keeps Prefect's scheduler from making runs."""
+    film.write_text(FILM + "approve: [picks]\n", encoding="utf-8")
     soon = IntervalSchedule(
         interval=timedelta(minutes=5), anchor_date=datetime.now(UTC) + timedelta(seconds=10)
     )
@@ -269,22 +270,32 @@ def test_a_schedule_fires_and_every_variant_is_made(
     ask(server, ensure_deployments)
     ask(server, lambda client: schedule_film(client, asked))
     with film_worker(server.url, root=film.parent, home=tmp_path / "worker"):
-        made = _until(lambda: _completed(server, 3))
-    fired = [run for run in made if run["auto_scheduled"]]
-    assert [run["state"]["message"] for run in fired] == [
-        "2 films submitted, one a variant: each is a run of its own"
+        waiting = _until(lambda: _ended(server, 3))
+        for variant in ("bergen", "rome"):
+            answer = ["approve", film, "--variant", variant]
+            said = command(*answer, home=tmp_path, PREFECT_API_URL=server.url)
+            assert said.returncode == 0, said.stderr
+        made = _until(lambda: _ended(server, 3, paused=False))
+    fired = {run["name"]: run for run in made if run["auto_scheduled"]}
+    assert [(name, run["state"]["message"]) for name, run in fired.items()] == [
+        ("NGT, every variant", "2 films submitted, one a variant: each is a run of its own")
     ]
     films = {run["name"]: run for run in made if not run["auto_scheduled"]}
     assert set(films) == {"Night Bergen, bergen", "Night Rome, rome"}
     assert {run["work_queue_name"] for run in films.values()} == {"later"}
+    assert {run["state_type"] for run in waiting} == {"COMPLETED", "PAUSED"}
+    assert {run["state_type"] for run in made} == {"COMPLETED"}
+    (page,) = server.ask("artifacts", artifacts={"key": {"any_": ["ngt-variants"]}})
+    for name, run in films.items():
+        assert f"[{name}](/runs/flow-run/{run['id']})" in page["data"]
     for variant in ("bergen", "rome"):
         assert list((film.parent / "deliveries" / f"NGT-{variant}").glob("*.mp4"))
     ask(server, lambda client: remove_film(client, "NGT-all"))
 
 
-def _completed(server: PrefectServer, count: int) -> list[dict[str, Any]]:
-    states = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
-    found = list(server.ask("flow_runs", flow_runs=states))
+def _ended(server: PrefectServer, count: int, paused: bool = True) -> list[dict[str, Any]]:
+    states = ["COMPLETED", "FAILED", "CRASHED", *(["PAUSED"] if paused else [])]
+    found = list(server.ask("flow_runs", flow_runs={"state": {"type": {"any_": states}}}))
     return found if len(found) >= count else []
 
 
