@@ -59,7 +59,7 @@ def _whole(host: str) -> ASGIApp:
     from flows.farm.own_names import asked_by_name, own_names
 
     server: ASGIApp = create_app()
-    password = PREFECT_SERVER_API_AUTH_STRING.value()
+    password = PREFECT_SERVER_API_AUTH_STRING.value() or None
     if roots := read_roots():
         server = beside(server, Deliveries(roots, password))
     if password is None:

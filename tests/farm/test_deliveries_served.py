@@ -7,6 +7,7 @@ import base64
 import json
 import os
 from collections.abc import Awaitable
+from contextlib import nullcontext
 from pathlib import Path
 
 import httpx
@@ -14,6 +15,7 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message
 
+from flows.farm import served
 from flows.farm.deliveries import Deliveries, beside
 from flows.farm.links import SERVED, served_address, served_path
 from flows.farm.own_names import asked_by_name, own_names
@@ -226,6 +228,45 @@ def test_without_a_password_the_server_must_be_asked_by_its_own_name(
     server = asked_by_name(_server(films), names)
     for path in ("/api/health", served_address(_tin(films) / LISTED[0])):
         assert _ask(server, path, Host=host).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "is_it"),
+    [
+        (200, {"content-length": str(len(FILM))}, True),
+        (200, {"content-length": "613"}, False),  # a front page, or another file of that name
+        (200, {}, False),
+        (204, {"content-length": str(len(FILM))}, False),
+        (404, {"content-length": str(len(FILM))}, False),
+        (401, {}, False),
+    ],
+)
+def test_a_run_links_to_what_the_server_says_it_has(
+    films: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    headers: dict[str, str],
+    is_it: bool,
+) -> None:
+    film = _tin(films) / LISTED[0]
+    asked = []
+
+    class Client:
+        """As Prefect's: what is no success is raised."""
+
+        api_url = "https://farm.example/api/"
+
+        def request(self, method: str, path: str, **_: object) -> httpx.Response:
+            asked.append((method, path))
+            request = httpx.Request(method, path)
+            answer = httpx.Response(status, headers=headers, request=request)
+            return answer.raise_for_status()
+
+    monkeypatch.setattr(served, "get_client", lambda **_: nullcontext(Client()))
+    address = served_address(film)
+    assert served.asked_address(film) == (address if is_it else "")
+    assert asked == [("HEAD", f"https://farm.example{address}")]
+    assert served.asked_address(film.with_name("missing.mp4")) == ""
 
 
 def test_prefect_answers_for_everything_else(films: Path) -> None:

@@ -230,6 +230,21 @@ def test_a_click_opens_the_report_with_its_pictures(front: Front, finished: str)
     assert front.browser.foreign == []
 
 
+def test_no_page_there_runs_a_script(front: Front, finished: str) -> None:
+    """On one origin with the API it could use it."""
+    report = front.films / "tin/deliveries/TIN/report.html"
+    kept = report.read_bytes()
+    page = "<h1>Forged</h1><script>document.title = 'ran'</script>"
+    report.write_text(page + "<img src=x onerror=\"document.title = 'ran'\">")
+    try:
+        front.open(served_address(report))
+        front.browser.see("Forged")
+        until(lambda: front.browser.run("document.readyState") == "complete" or None)
+        assert front.browser.run("document.title") == ""
+    finally:
+        report.write_bytes(kept)
+
+
 def test_a_click_plays_the_film(front: Front, finished: str) -> None:
     film = front.films / "tin/deliveries/TIN/TIN_master_en.mp4"
     front.open_artifact(finished, "tin-film")
