@@ -49,7 +49,9 @@ def allowance(
     StoreError when the store cannot be written, CancelledError.
     """
     budget = plan.film.budget
-    alone = require_budget(plan, budget, spent_usd=spent_usd(plan.film, store))
+    # What another run has made since the plan is quoted in it, and not spent besides.
+    own = [job.key for job in plan.missing]
+    alone = require_budget(plan, budget, spent_usd=spent_usd(plan.film, store, own))
     if budget.usd is None or not any(job.quote.usd for job in alone.jobs):
         yield alone
         return
@@ -58,7 +60,7 @@ def allowance(
         allowed = require_budget(
             plan,
             budget,
-            spent_usd=spent_usd(plan.film, store),
+            spent_usd=spent_usd(plan.film, store, own),
             promised_usd=counting.promised_usd(plan.missing, made),
         )
         counting.promise(allowed.jobs)

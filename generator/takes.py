@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -71,12 +71,13 @@ def record_plan(plan: Plan, store: TakeStore) -> None:
     remember_keys(store.entries, plan.film, keys)
 
 
-def spent_usd(film: Film, store: TakeStore) -> float:
-    """What the takes of this film that are still in the store have cost.
+def spent_usd(film: Film, store: TakeStore, but: Collection[str] = ()) -> float:
+    """What the takes of this film that are still in the store have cost, `but` those.
 
     Takes that are cut from one generation each name its cost: it was paid once.
     """
     keys = {key for keys in shot_keys(store.entries, film).values() for key in keys}
+    keys -= set(but)
     made = store.entries.details_of(keys)
     for key in made:
         store.entries.touch(key)  # as long as the film is made, what it cost is remembered

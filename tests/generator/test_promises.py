@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +105,17 @@ def test_what_is_made_meanwhile_is_spent_and_no_longer_promised(
             assert len(second.jobs) == 1
 
 
+def test_what_another_run_made_since_the_plan_does_not_count_twice(
+    machines: tuple[TakeStore, TakeStore],
+) -> None:
+    here, there = machines
+    plan, same = planned("Same", here, usd=8.0), planned("Same", there, usd=8.0)
+    with allowance(plan, here) as first:
+        record_plan(plan, here)
+        here.entries.make(first.jobs[0].key, lambda folder: {"cost_usd": 4.0})
+        assert shots_of(same, there) == 2
+
+
 def test_a_run_that_was_refused_promises_nothing(machines: tuple[TakeStore, TakeStore]) -> None:
     here, there = machines
     with pytest.raises(BudgetError), allowance(planned("First", here, usd=1.0), here):
@@ -168,7 +179,7 @@ def test_two_never_count_at_once(
     made: list[int] = []
     over = threading.Event()
 
-    def slowly(film: Film, store: TakeStore) -> float:
+    def slowly(film: Film, store: TakeStore, but: Sequence[str]) -> float:
         time.sleep(0.2)
         return 0.0
 
