@@ -57,8 +57,8 @@ def render_picture(
     """Write the film's picture to `out`, encoding only the spans that `store` does not hold.
 
     `out` has exactly the timeline's frames. `on_span(done, total)` is called from this thread.
-    Each span is encoded within `turn()`, and so are they joined: there who makes several films
-    at once may have one wait for another.
+    Spans are encoded, each, and joined within `turn()`: whoever makes several films at once may
+    have one wait there for another.
     """
     spans = cut_spans(timeline)
     pieces, encoded = _pieces(spans, timeline, store, encoding, jobs, should_stop, on_span, turn)
