@@ -41,6 +41,8 @@ what lies between the phases of a take fits only the device that made it: those 
 _LISTING_LASTS_S = 2.0
 _LISTING_SHARE, _LISTING_LASTS_AT_MOST_S = 4.0, 30.0
 """Of a huge store it lasts so many times as long as it took, so that not all time goes into it."""
+_SEEN_LASTS_S = 600.0
+"""After that what was seen may have been cleared away by somebody: a worker lives for weeks."""
 _PAGE, _SLOWEST_PAGE_S = 1000, 1.0
 """Names in one answer of S3, and what one takes at most where nothing is wrong."""
 _AWAY_S = 30.0
@@ -75,6 +77,8 @@ class _Found:
     keys: set[str] = field(default_factory=set)
     until: float = 0.0
     """By the monotonic clock: how long what is not in it counts as absent."""
+    seen_until: float = field(default_factory=lambda: time.monotonic() + _SEEN_LASTS_S)
+    """How long what is in it counts as there."""
 
 
 @dataclass(slots=True)
@@ -96,15 +100,15 @@ class SharedKind:
         What a listing has may be gone, and what it lacks may have come since. Both only cost a
         plan its accuracy: whoever reads or makes an entry looks again.
         """
-        if key in self._found.keys:
+        if self.knows(key):
             return True
         if time.monotonic() >= self._found.until:
             self._list()
         return key in self._found.keys
 
     def knows(self, key: str) -> bool:
-        """Whether the entry was seen to be there, without asking."""
-        return key in self._found.keys
+        """Whether the entry was seen to be there of late, without asking."""
+        return key in self._found.keys and time.monotonic() < self._found.seen_until
 
     def keys(self) -> frozenset[str]:
         """Every key that is there, by a new listing."""

@@ -1,4 +1,5 @@
-"""For how long a listing of a shared store counts: longer of a huge one, not after an outage."""
+"""For how long a listing of a shared store counts: longer of a huge one, not after an outage, and
+never for as long as a process lives."""
 
 from __future__ import annotations
 
@@ -60,3 +61,17 @@ def test_a_huge_store_is_not_listed_all_the_time(store: Slow) -> None:
     assert store.asked == 1
     store.has_after(kind, "a" * 64, 10.0)
     assert store.asked == 2
+
+
+def test_what_others_have_cleared_away_is_missed_after_a_while(store: Slow) -> None:
+    # The reference of a film that is made again days later, by the same worker.
+    kind = SharedKind(cast(ObjectStore, store), "assets", "here")
+    key = "a" * 64
+    store.names = [f"assets/manifests/aa/{key}.json"]
+    assert kind.peek(key)
+    store.names = []
+    assert store.has_after(kind, key, 60.0)
+    assert store.asked == 1
+    store.now += 86_400.0
+    assert not kind.knows(key)
+    assert not kind.peek(key)
