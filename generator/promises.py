@@ -126,7 +126,7 @@ class _Here:
             with suppress(StoreError), file_lock(lock, timeout_s=0.0):
                 _remove(path)  # its run is gone
                 continue
-            with suppress(FileNotFoundError), translate_os_errors("read", path):
+            with translate_os_errors("read", path), suppress(FileNotFoundError):
                 found.append(path.read_bytes())
         return found
 

@@ -157,6 +157,17 @@ def test_the_promise_of_a_run_that_was_killed_is_void(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("promises/*/*.json"))
 
 
+def test_a_promise_that_goes_while_others_count_is_none(tmp_path: Path) -> None:
+    store = TakeStore(tmp_path)
+    desk = promises._desk(planned("First", store), store.entries, lambda: False)
+    with ExitStack() as held:
+        desk.write(b"{}", held)
+        (written,) = tmp_path.rglob("promises/*/*.json")
+        written.unlink()
+        written.symlink_to("gone")  # listed, and not there when it is read
+        assert desk.others() == []
+
+
 def test_what_is_not_renewed_is_void_on_a_shared_store(
     server: ObjectServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
