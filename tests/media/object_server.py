@@ -265,11 +265,12 @@ def gate_before(server: ObjectServer) -> Iterator[Gate]:
 
 def objects_in(bucket: Path) -> dict[str, bytes]:
     """Every object of the bucket, by name; what the server is still writing is none."""
-    return {
-        path.relative_to(bucket).as_posix(): path.read_bytes()
-        for path in sorted(bucket.rglob("*"))
-        if path.is_file() and not path.name.startswith(".localbucket-")
-    }
+    found: dict[str, bytes] = {}
+    for folder, _, names in os.walk(bucket):  # unlike a glob it bears folders that go meanwhile
+        for path in (Path(folder, name) for name in names if not name.startswith(".localbucket-")):
+            with suppress(FileNotFoundError):
+                found[path.relative_to(bucket).as_posix()] = path.read_bytes()
+    return dict(sorted(found.items()))
 
 
 def s3_error(status: int, code: str) -> Answer:
