@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from flows import turns
 from flows.ahead import AheadCut
 from flows.finishing import Finishing
+from flows.made import MadeFilm
 from flows.options import FilmOptions, FilmRun
 from flows.planning import plan_film
 from flows.pool import Work, run_all
@@ -22,7 +24,7 @@ from flows.turns import FilmTurns, FreeTurns, Kind, Turns
 from media.errors import CancelledError
 from media.store import ContentStore
 from storyboards.resolve import load_film
-from tests.flows.films import write_film
+from tests.flows.films import make, write_film
 
 
 def never() -> bool:
@@ -217,3 +219,21 @@ def test_sounds_that_are_prepared_have_a_turn_each(tmp_path: Path) -> None:
     ahead.work(())["cut ahead: sound"].run()
     sounds = ContentStore(options.store, "sounds")
     assert len(turned) - 1 >= len(list(sounds.keys())) > 1
+
+
+def test_two_films_at_one_core_are_finished(tmp_path: Path) -> None:
+    line, stop = Turns(1), Event()
+    made: list[MadeFilm] = []
+
+    def film(name: str) -> None:
+        run = FilmRun(stop=stop, turns=line.of_film(2, print, name))
+        with suppress(CancelledError):
+            made.append(make(write_film(tmp_path / name), run, jobs=2))
+
+    films = [threading.Thread(target=film, args=(name,), daemon=True) for name in "ab"]
+    for thread in films:
+        thread.start()
+    for thread in films:
+        thread.join(30)
+    stop.set()  # a piece that waits for another, at its turn, would wait for ever
+    assert [len(one.deliveries) for one in made] == [1, 1]
