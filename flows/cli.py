@@ -70,7 +70,7 @@ def new(
 ) -> None:
     """Start a storyboard from a template."""
     path = commands.new(folder, template, title=title, code=code)
-    _out.print(f"Wrote [bold]{path}[/]. Next: takeboard preview {path}", soft_wrap=True)
+    _out.print(f"Wrote {path}. Next: takeboard preview {path}", markup=False, soft_wrap=True)
 
 
 def check(
@@ -81,7 +81,7 @@ def check(
     if as_json:
         print_json(facts)
     elif not quiet:
-        _out.print(cli_shown.check_line(facts), highlight=False, soft_wrap=True)
+        _out.print(cli_shown.check_line(facts), highlight=False, markup=False, soft_wrap=True)
 
 
 def plan(
@@ -120,13 +120,13 @@ def pick(
     choice = commands.Choice(film, variables(sets), variant=variant, store=store)
     line = commands.pick(choice, shot, take, read_settings())
     if not quiet:
-        _out.print(line, highlight=False, soft_wrap=True)
+        _out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def report(film: FilmPath, out: OutFolder = None, variant: VariantName = None) -> None:
     """Print the path of the report of the film made last."""
     choice = commands.Choice(film, {}, variant=variant, out=out)
-    _out.print(str(commands.report(choice)), highlight=False, soft_wrap=True)
+    _out.print(str(commands.report(choice)), highlight=False, markup=False, soft_wrap=True)
 
 
 def gc(
@@ -146,7 +146,7 @@ def gc(
     if as_json:
         print_json(facts)
     elif not quiet:
-        _out.print(cli_shown.gc_lines(facts), highlight=False, soft_wrap=True)
+        _out.print(cli_shown.gc_lines(facts), highlight=False, markup=False, soft_wrap=True)
 
 
 def models(
@@ -241,5 +241,5 @@ def _end_now(code: int | str | None) -> NoReturn:
 
 _CANCELLED = 130
 
-_out = Console()
-_err = Console(stderr=True)
+_out = Console(emoji=False)
+_err = Console(stderr=True, emoji=False)

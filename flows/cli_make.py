@@ -51,8 +51,8 @@ Detach = Annotated[
     bool, typer.Option("--detach", help="With --farm: return as soon as it is asked for.")
 ]
 
-_out = Console()
-_err = Console(stderr=True)
+_out = Console(emoji=False)
+_err = Console(stderr=True, emoji=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-_out = Console()
+_out = Console(emoji=False)
 
 
 def register(app: typer.Typer) -> None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.markup import escape
+from rich.table import Table
 
 from flows import commands
+from flows.cli_shown import short
 from flows.cli_words import AllVariants, JsonFlag, Sets, VariantName, print_json, variables
 from flows.farm.names import Missed, Urgency
 from media.errors import UsageError
@@ -27,7 +29,7 @@ __all__ = ["register"]
 
 T = TypeVar("T")
 
-_out = Console()
+_out = Console(emoji=False)
 
 
 def register(app: typer.Typer) -> None:
@@ -149,7 +151,7 @@ def _change(what: str, name: str) -> None:
         _ask(url, lambda client: remove_film(client, name))
     else:
         _ask(url, lambda client: pause_film(client, name, paused=what == "pause"))
-    said = {"remove": "is forgotten", "pause": "is paused", "resume": "is made again"}
+    said = {"remove": "is forgotten", "pause": "is paused", "resume": "is resumed"}
     _say(f"{name} {said[what]}")
 
 
@@ -168,9 +170,11 @@ def _list(*, as_json: bool) -> None:
     elif not rows:
         _say("no film is scheduled")
     else:
-        table = Table("Name", Column("Film", overflow="fold"), "When", "Next", "Missed", "Queue")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for heading in ("name", "film", "when", "next", "missed", "queue"):
+            table.add_column(heading, overflow="fold", no_wrap=heading in ("name", "next"))
         for row in rows:
-            film = ", ".join(filter(None, (row["film"], row["which"])))
+            film = escape(", ".join(filter(None, (short(Path(row["film"])), row["which"]))))
             then = row["next"] or ("paused" if row["paused"] else "never again")
             table.add_row(row["name"], film, row["when"], then, row["missed"], row["urgency"])
         _out.print(table)

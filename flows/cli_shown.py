@@ -121,6 +121,7 @@ def print_made(made: MadeFilm, console: Console) -> None:
         f"{made.reused} reused, in {made.wall_seconds:.1f} s",
         highlight=False,
         markup=False,
+        soft_wrap=True,
     )
     for text in made.failed:
         console.print(f"  {text}", style="yellow", highlight=False, soft_wrap=True, markup=False)
@@ -131,7 +132,8 @@ def print_made(made: MadeFilm, console: Console) -> None:
         for path in one.timelines:
             line("timeline", path)
         for remark in one.remarks:
-            console.print(f"  note      {remark}", style="yellow", highlight=False, markup=False)
+            note = f"  note      {remark}"
+            console.print(note, style="yellow", highlight=False, markup=False, soft_wrap=True)
         for path in one.contact_sheets:
             line("contact", path)
     if made.deliveries:

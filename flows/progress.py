@@ -105,4 +105,4 @@ class RichProgress(Progress):
             self._bars.update(self._tasks[name], completed=done, total=total)
 
     def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)

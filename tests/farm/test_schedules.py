@@ -232,6 +232,10 @@ def test_the_command_schedules_shows_and_forgets(
     assert all(" 02:00 CE" in run for run in runs)
     (one,) = json.loads(takeboard("--list", "--json").stdout)
     assert (one["name"], one["which"], one["film"]) == ("NGT-rome", "rome", str(film))
+    wide = {"PREFECT_API_URL": server.url, "COLUMNS": "160"}
+    listed = command("schedule", "--list", home=film.parent, **wide).stdout.splitlines()
+    assert listed[0].split() == ["name", "film", "when", "next", "missed", "queue"]
+    assert listed[1].startswith(f"NGT-rome  {film.name}, rome  cron 0 2 * * *, Europe/Berlin  ")
     assert takeboard("--remove", "NGT-rome").stdout == "NGT-rome is forgotten\n"
 
 

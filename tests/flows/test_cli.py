@@ -95,6 +95,17 @@ def test_check_and_plan_write_nothing(tmp_path: Path) -> None:
     assert tree(tmp_path) == before
 
 
+def test_brackets_and_colons_of_a_title_are_printed_as_they_are(tmp_path: Path) -> None:
+    """In a terminal's markup `[/red]` alone is an error, and `:x:` a picture."""
+    folder = tmp_path / "my [/red] film"
+    assert command("new", folder, "--title", "A [bold]Red[/] :x: Door", home=tmp_path).stdout
+    checked = command("check", folder / "storyboard.yaml", home=tmp_path)
+    assert checked.returncode == 0, checked.stderr
+    assert f"{folder}/storyboard.yaml: good. A [bold]Red[/] :x: Door: " in checked.stdout
+    missing = command("check", "a:x:b.yaml", home=tmp_path)
+    assert missing.stderr.startswith("a:x:b.yaml:1:1: ")
+
+
 def test_the_plan_is_json_and_always_the_same(tmp_path: Path) -> None:
     path = write_film(tmp_path)
     first, second = (command("plan", path, "--json", home=tmp_path).stdout for _ in range(2))
