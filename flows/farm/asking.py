@@ -8,6 +8,7 @@ second try of its own.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from json import JSONDecodeError
 
 import httpx
 from prefect.client.orchestration import get_client
@@ -19,8 +20,9 @@ from media.errors import UsageError
 
 __all__ = ["AWAY", "SoonTold", "is_away", "is_token_race", "require_let_in", "shut_out"]
 
-AWAY = (httpx.HTTPError, PrefectException)
-"""What a client raises when the server does not answer, or not as it should."""
+AWAY = (httpx.HTTPError, PrefectException, JSONDecodeError)
+"""What a client raises when the server does not answer, or not as it should: a proxy before it
+may have a page of its own."""
 
 _RETRIES = 1
 """One more after two seconds; also what a CSRF token that has run out needs."""
@@ -31,7 +33,7 @@ def is_away(error: BaseException) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         code = error.response.status_code
         return code >= 500 or code in (408, 429) or is_token_race(error.response)
-    return isinstance(error, httpx.HTTPError)
+    return isinstance(error, httpx.HTTPError | JSONDecodeError)
 
 
 def is_token_race(answer: httpx.Response) -> bool:

@@ -18,7 +18,6 @@ from uuid import UUID
 
 import anyio
 import anyio.abc
-import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowRunFilterState,
@@ -344,7 +343,7 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
         """Go on with the next look when the server is away; a worker outlives it."""
         try:
             yield
-        except httpx.HTTPError as error:
+        except AWAY as error:
             if not is_away(error):
                 raise
             if not self._is_away:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from flows.farm.asking import is_away, shut_out
+from flows.farm.asking import AWAY, is_away, shut_out
 
 CSRF = "Invalid CSRF token or client identifier."
 
@@ -30,6 +30,9 @@ def test_what_is_answered_otherwise_a_little_later(code: int, text: str, away: b
 def test_no_answer_is_one_that_may_come_later() -> None:
     assert is_away(httpx.ConnectError("refused"))
     assert not is_away(ValueError("a defect"))
+    with pytest.raises(AWAY) as page:
+        httpx.Response(200, text="<html>be patient</html>").json()
+    assert is_away(page.value), "a proxy has answered, and not the server"
 
 
 @pytest.mark.parametrize(("code", "text", "said"), [(401, "", True), (403, CSRF, False)])

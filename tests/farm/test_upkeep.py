@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -28,11 +29,11 @@ class Server:
     def __init__(self, *runs: FlowRun, online: tuple[str, ...] = ("gpu-0",)) -> None:
         self.runs = {run.id: run for run in runs}
         self.online = online
-        self.away = False
+        self.away: Exception | None = None
 
     async def read_flow_runs(self, **asked: Any) -> list[FlowRun]:
         if self.away:
-            raise httpx.ConnectError("no route")
+            raise self.away
         wanted = asked["flow_run_filter"]
         found = [run for run in self.runs.values() if self._fits(run, wanted)]
         return found if not asked.get("offset") else []
@@ -148,10 +149,15 @@ def test_a_silent_film_is_made_again_but_a_take_is_its_films_business() -> None:
         assert server.runs[run.id].state.name == expected  # type: ignore[union-attr]
 
 
-def test_an_outage_ends_nothing() -> None:
+@pytest.mark.parametrize(
+    "answered",
+    [httpx.ConnectError("no route"), json.JSONDecodeError("a proxy's page", "<html>", 0)],
+    ids=["not", "by a proxy"],
+)
+def test_an_outage_ends_nothing(answered: Exception) -> None:
     run = _run(Running(), holder=OTHER)
     server = Server(run)
-    server.away = True
+    server.away = answered
 
     async def watch() -> None:
         task = asyncio.create_task(Desk(server, set()).upkeep.watch_pool())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -172,6 +173,23 @@ def test_it_takes_what_shares_a_model_and_says_whose_it_is() -> None:
             await desk.end(second)
             await desk.until_begun(other)
             await desk.end(other)
+
+    asyncio.run(work())
+
+
+def test_it_goes_on_after_a_page_of_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, pages = PrefectClient.get_scheduled_flow_runs_for_work_pool, [0]
+
+    async def listed(client: PrefectClient, **asked: Any) -> Any:
+        pages[0] += 1
+        return json.loads("<html>") if pages[0] < 3 else await plain(client, **asked)
+
+    monkeypatch.setattr(PrefectClient, "get_scheduled_flow_runs_for_work_pool", listed)
+
+    async def work() -> None:
+        async with at_work("behind") as desk:
+            await desk.until_begun(run := await desk.ask("take", "ltx2"))
+            await desk.end(run)
 
     asyncio.run(work())
 
