@@ -18,7 +18,10 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterId,
+    FlowRunFilterParentFlowRunId,
     FlowRunFilterParentTaskRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
     TaskRunFilter,
     TaskRunFilterState,
     TaskRunFilterStateType,
@@ -40,6 +43,8 @@ __all__ = ["Asked", "ShotRuns"]
 
 _MOST = 200
 """In one answer: the server's own limit."""
+_BEGUN_S = 90.0
+"""A worker that does not reach the store gives a take up before that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,19 @@ class ShotRuns:
                 self._answers.soon(
                     lambda: self._client.set_task_run_state(asked.place, state, force=True)
                 )
+
+    def any_is_made(self) -> bool:
+        """Whether a worker is busy with one of the film's takes: it has found it in the store."""
+        ours = FlowRunFilter(
+            parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[self._flow_run]),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.RUNNING])),
+        )
+        with suppress(*AWAY):
+            runs = self._answers.soon(
+                lambda: self._client.read_flow_runs(flow_run_filter=ours, limit=_MOST)
+            )
+            return any(run.estimated_run_time.total_seconds() > _BEGUN_S for run in runs)
+        return True  # nobody can say
 
     def close_left(self) -> None:
         """Say of what an earlier process of this film was doing that it was left.

@@ -39,6 +39,8 @@ class Outage:
     for each take, and told once."""
 
     progress: Progress
+    reached: Callable[[], bool] = lambda: False
+    """Whether somebody may well reach it all the same; asked when it would be too long."""
     _since: float | None = None
     _latest: float = 0.0
     """When somebody last failed to reach it."""
@@ -58,14 +60,18 @@ class Outage:
     def require_patience(self) -> None:
         """StoreError when it has been away for so long that nobody need try any more."""
         with self._lock:
-            away_s = self._latest - self._since if self._since is not None else 0.0
-            if self._error is None or away_s < _PATIENCE_S:
-                return
-            raise StoreError(
-                f"{self._error.what}, for {away_s / 60:.0f} minutes now",
-                where=self._error.where,
-                todo=self._error.todo or "run again when it is there: finished takes are kept",
-            )
+            error, since, latest = self._error, self._since, self._latest
+        if error is None or since is None or latest - since < _PATIENCE_S:
+            return
+        if self.reached():
+            with self._lock:
+                self._since = self._since and latest
+            return
+        raise StoreError(
+            f"{error.what}, for {(latest - since) / 60:.0f} minutes now",
+            where=error.where,
+            todo=error.todo or "run again when it is there: finished takes are kept",
+        )
 
     def over(self) -> None:
         """It is there."""

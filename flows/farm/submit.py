@@ -71,8 +71,10 @@ class FarmShots:
         self._runs = ShotRuns(flow_run, urgency, self._client, self._answers)
         self._watch = watch or RunWatch(self._client)
         self._workers = Workers(self._client, progress.note)
-        self._store_away, self._workers_store_away = Outage(progress), Outage(progress)
-        """From here, and from the machines of workers."""
+        self._store_away = Outage(progress)
+        """From here."""
+        self._workers_store_away = Outage(progress, self._runs.any_is_made)
+        """From the machines of workers, of which one may be alone with that."""
         self._window = window_of(())
         self._ready: Sequence[str] = ()
         """Takes that could be in the pool as well."""

@@ -68,6 +68,24 @@ def test_an_outage_is_told_once_for_all_takes_and_waited_for_once(
     assert len(notes.read) == 1
 
 
+def test_one_machine_without_the_store_is_no_outage_while_another_is_at_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passed, notes, at_work = clock(monkeypatch), Notes(), [True]
+    outage = Outage(notes, lambda: at_work[0])
+    for _ in range(30):  # takes of forty minutes, and a machine whose disk is full
+        outage.note(AWAY)
+        passed[0] += 80
+    at_work[0] = False
+    outage.note(AWAY)
+    passed[0] += 250
+    outage.note(AWAY)
+    passed[0] += 250
+    with pytest.raises(StoreError, match="minutes now"):
+        outage.note(AWAY)
+    assert len(notes.read) == 1
+
+
 def test_an_outage_ends_when_the_store_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     passed, notes = clock(monkeypatch), Notes()
     outage = Outage(notes)

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Sched
 
 from flows.farm import answers, store_patience, submit, watching
 from flows.farm.deaths import SET_ASIDE, STORE_AWAY
-from flows.farm.store_patience import is_out_of_reach
+from flows.farm.store_patience import StorePatience, is_out_of_reach
 from flows.farm.submit import MOST_TRIES, FarmShots
 from flows.progress import Progress
 from generator.backends.base import RenderTools
@@ -61,6 +62,8 @@ class Server:
     away: bool = False
     refuses: int = 0
     known: bool = True
+    made: list[Any] = field(default_factory=list)
+    """Runs of the film's takes that workers are busy with."""
     begun: int = 1
     """How often the film's own run has begun."""
 
@@ -115,6 +118,8 @@ class Server:
         self._be_there()
         if work_pool_filter is not None:
             return []
+        if flow_run_filter.parent_flow_run_id:
+            return self.made
         if flow_run_filter.parent_task_run_id:
             parents = flow_run_filter.parent_task_run_id.any_
             return [run for run in self.runs.values() if run.parent_task_run_id in parents]
@@ -431,6 +436,25 @@ def test_a_worker_that_does_not_reach_the_store_is_no_try(
     away, back = desk.notes.read
     assert away.endswith("the take store is not there; waiting for the take store")
     assert back.startswith("the take store is there again")
+
+
+@pytest.mark.parametrize(("busy_s", "waits"), [(600, True), (5, False)])
+def test_a_film_goes_on_while_another_worker_makes_its_takes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, busy_s: float, waits: bool
+) -> None:
+    monkeypatch.setattr(store_patience, "_PATIENCE_S", 0.1)
+    monkeypatch.setattr(store_patience, "_LONGEST_WAIT_S", 0.01)
+    monkeypatch.setattr(
+        StorePatience, "_waited_s", property(lambda _: 0.0, lambda *_: None), raising=False
+    )
+    away: State[Any] = Crashed(name=STORE_AWAY, message="no space left")
+    desk.server.end = _ended(desk, *([away] * 40))
+    desk.server.made = [SimpleNamespace(estimated_run_time=timedelta(seconds=busy_s))]
+    if waits:
+        assert desk.make(monkeypatch)
+    else:
+        with pytest.raises(StoreError, match="no space left"):
+            desk.make(monkeypatch)
 
 
 def test_a_store_that_is_gone_is_not_made_anew_elsewhere(
