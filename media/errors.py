@@ -18,6 +18,7 @@ they enter. Only the command line turns an error into an exit code.
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,8 +46,8 @@ class TakeboardError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
-        self.what, self.where, self.todo = what, where, todo
-        super().__init__(what)
+        self.what, self.where, self.todo = _told(what), _told(where), todo
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
@@ -55,6 +56,14 @@ class TakeboardError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         # Keyword-only arguments do not survive pickling by themselves, and errors cross processes.
         return (_rebuild, (type(self), self.what, self.where, self.todo), self.__dict__)
+
+
+_LOGIN = re.compile(r"(?<=://)[^/\s]+@")
+
+
+def _told(text: str) -> str:
+    """Without the name and the password that somebody wrote into an address."""
+    return _LOGIN.sub("", text)
 
 
 def _rebuild(cls: type[TakeboardError], what: str, where: str, todo: str) -> TakeboardError:

@@ -15,6 +15,7 @@ from media.errors import (
     StoreError,
     StoryboardError,
     TakeboardError,
+    UsageError,
     translate_os_errors,
 )
 
@@ -71,3 +72,12 @@ def test_os_errors_say_what_to_do(number: int, todo: str) -> None:
 def test_other_errors_pass_untouched() -> None:
     with pytest.raises(KeyError), translate_os_errors("write", "x", MediaError):
         raise KeyError("k")
+
+
+def test_a_password_in_an_address_is_told_to_nobody() -> None:
+    address = "https://takeboard:canary@farm.example:4200/api"
+    error = UsageError(f"no answer for url '{address}'", where=address)
+    assert str(error) == (
+        "https://farm.example:4200/api: no answer for url 'https://farm.example:4200/api'"
+    )
+    assert str(StoreError("gone", where="/films/a@b")) == "/films/a@b: gone"
