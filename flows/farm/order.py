@@ -30,6 +30,7 @@ from prefect.exceptions import ObjectNotFound, PrefectException
 from prefect.states import Cancelling
 from prefect.utilities.urls import url_for
 
+from flows.approval import how_to_approve
 from flows.commands import Choice
 from flows.farm.asking import SoonTold
 from flows.farm.deaths import SILENT
@@ -76,6 +77,8 @@ class OrderedFilm:
     films: tuple[Path, ...] = ()
     """As the worker sees them."""
     report: Path | None = None
+    approve: str = "takeboard approve"
+    """The command that says yes where the film waits for a person."""
 
 
 def order_film(film: Film, choice: Choice) -> OrderedFilm:
@@ -98,7 +101,13 @@ def order_film(film: Film, choice: Choice) -> OrderedFilm:
             parameters=_parameters(choice),
             queue=choice.urgency,
         )
-        return OrderedFilm(film.title, film.variant, run.id, url_for("flow-run", run.id) or "")
+        return OrderedFilm(
+            film.title,
+            film.variant,
+            run.id,
+            url_for("flow-run", run.id) or "",
+            approve=how_to_approve(film, str(choice.film)),
+        )
 
 
 def follow_film(ordered: OrderedFilm, progress: Progress, stop: Event) -> OrderedFilm:
@@ -176,7 +185,7 @@ class _Following:
             raise WaitingError(
                 state.message or "the film waits for approval",
                 where=self._ordered.address,
-                todo="answer there, or with takeboard approve",
+                todo=f"answer there, or: {self._ordered.approve}",
             )
         if state.type != StateType.COMPLETED:
             raise error_of(state)

@@ -23,7 +23,7 @@ from flows.cli_shown import print_ordered
 from flows.farm import order
 from flows.farm.order import OrderedFilm, follow_film
 from flows.progress import Progress
-from media.errors import CancelledError
+from media.errors import CancelledError, WaitingError
 
 
 class Said(Progress):
@@ -60,6 +60,16 @@ class Forgetful(Away):
         raise httpx.ConnectError("refused")
 
 
+class Waiting(Away):
+    """One whose run is suspended."""
+
+    def read_flow_run(self, run: object) -> Any:
+        return type("Run", (), {"id": run, "state": State(type=StateType.PAUSED)})
+
+    def read_logs(self, *asked: object, **more: object) -> list[Any]:
+        return []
+
+
 @pytest.fixture
 def film(monkeypatch: pytest.MonkeyPatch) -> OrderedFilm:
     monkeypatch.setattr(order, "_STOP_WITHIN_S", 0.2)
@@ -94,6 +104,15 @@ def test_a_film_is_made_although_nobody_says_where(
     said = Said()
     assert follow_film(film, said, Event()).said == "ok"
     assert said.notes == ["where it is stands on http://farm/runs/1"]
+
+
+def test_a_film_that_waits_says_how_to_approve_it(
+    film: OrderedFilm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered_by(Waiting(), monkeypatch)
+    waits = replace(film, approve="takeboard approve tin.yaml --variant red")
+    with pytest.raises(WaitingError, match="answer there, or: takeboard approve tin.yaml --var"):
+        follow_film(waits, Said(), Event())
 
 
 def test_a_film_on_another_machine_is_said_to_be_there(
