@@ -90,10 +90,17 @@ class FarmShots:
         back: a farm that has just been started again is not one without models.
         """
         deadline = time.monotonic() + _COME_BACK_S
+        said = False
         while True:
             found = self._answers.of(lambda: farm_readiness(self._client))
             if found.workers or not found.missed or time.monotonic() > deadline:
                 return found
+            if not said:
+                self._progress.note(
+                    f"no GPU worker is there: {', '.join(found.missed)} may come back within "
+                    f"{_COME_BACK_S:.0f} s, before the film is planned without its models"
+                )
+                said = True
             if self._stop.wait(_ASK_AGAIN_S):
                 raise cancelled()
 

@@ -173,10 +173,15 @@ def test_a_farm_that_was_just_started_again_is_waited_for(
 ) -> None:
     server, stop = Server(), Event()
     shots = farm_shots(server, stop, monkeypatch)
+    said: list[str] = []
+    monkeypatch.setattr(shots._progress, "note", said.append)
     assert shots.readiness() == FarmReadiness({}), "nobody was ever there"
+    assert not said
     server.comes("gpu0", status="OFFLINE")
     Timer(0.1, server.comes, ["gpu0"]).start()
     assert shots.readiness() == FarmReadiness({"gpu0": None})
+    (line,) = said
+    assert line.startswith("no GPU worker is there: gpu0 may come back within 60 s")
     server.comes("gpu0", status="OFFLINE")
     monkeypatch.setattr("flows.farm.submit._COME_BACK_S", 0.05)
     assert shots.readiness() == FarmReadiness({}, missed=("gpu0",))

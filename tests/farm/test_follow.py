@@ -111,7 +111,7 @@ def test_a_film_that_waits_says_how_to_approve_it(
 ) -> None:
     answered_by(Waiting(), monkeypatch)
     waits = replace(film, approve="takeboard approve tin.yaml --variant red")
-    with pytest.raises(WaitingError, match="answer there, or: takeboard approve tin.yaml --var"):
+    with pytest.raises(WaitingError, match=r"answer there, or: takeboard approve tin.yaml --var"):
         follow_film(waits, Said(), Event())
 
 
