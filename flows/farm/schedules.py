@@ -187,7 +187,8 @@ async def _found(client: PrefectClient, name: str) -> DeploymentResponse | None:
 
 async def _scheduled(client: PrefectClient, name: str) -> DeploymentResponse:
     for flow in _FLOWS:
-        found = await _found(client, f"{flow}/{name}") if name != FARM else None
+        is_name = name != FARM and "/" not in name
+        found = await _found(client, f"{flow}/{name}") if is_name else None
         if found is not None:
             return found
     known = ", ".join(dict.fromkeys(one.name for one in await list_scheduled(client)))

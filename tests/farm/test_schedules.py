@@ -209,6 +209,8 @@ def test_paused_resumed_forgotten(server: PrefectServer, nightly: FilmSchedule) 
     assert [one.paused for one in ask(server, list_scheduled)] == [True]
     ask(server, lambda client: pause_film(client, "NGT", paused=False))
     assert [one.paused for one in ask(server, list_scheduled)] == [False]
+    with pytest.raises(UsageError, match="no film is scheduled as 'a/b'; there are: NGT"):
+        ask(server, lambda client: remove_film(client, "a/b"))
     with pytest.raises(UsageError, match="no film is scheduled as 'NGX'; there are: NGT"):
         ask(server, lambda client: remove_film(client, "NGX"))
     ask(server, lambda client: remove_film(client, "NGT"))
