@@ -32,7 +32,7 @@ RESCHEDULED = "Rescheduled"
 TAKEN_BACK = "Taken back"
 """Name of the state of a run whose worker was lost."""
 HANDED_BACK = "Handed back"
-"""Name of the state of a run whose worker was stopped."""
+"""Name of the state of a run whose worker was stopped, or whose process died of another run."""
 SET_ASIDE = "Set aside"
 """Name of the state of a run that is not tried again."""
 SILENT = "Silent"
@@ -80,6 +80,10 @@ async def settle(
         state: State[None] = Cancelled(message="cancelled")
     elif leaving:
         state = _again(run, HANDED_BACK, "its worker was stopped; another takes it")
+    elif ended.beside:
+        # However often: the deaths of the run that is to blame are counted.
+        what = f"its process died of another run ({ended.beside})"
+        state = _again(run, HANDED_BACK, f"{what}; it goes on at once")
     elif ended.error:
         state = Crashed(message=ended.error)
     else:

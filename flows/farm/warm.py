@@ -32,9 +32,16 @@ class Ended:
     """What Prefect's engine could not settle itself, or empty."""
     lost: str = ""
     """Why nobody can say how it ended, which is not its own fault, or empty."""
+    beside: str = ""
+    """How the process died of another run that was under way in it, or empty."""
     state: str = ""
     """Type of the last state that the engine knew of, or empty."""
     state_name: str = ""
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether the server has to be told by somebody else."""
+        return bool(self.died or self.error or self.lost or self.beside)
 
 
 class _StartError(Exception):

@@ -161,8 +161,8 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
             ended = await self._child.run(flow_run.id)
             self._note_end(flow_run, ended)
             if ended.died and flow_run.id not in self._blamed:
-                ended = Ended(lost="the process of its worker died of another run")
-            if ended.died or ended.error or ended.lost or ended.state in UNDER_WAY:
+                ended = Ended(beside=ended.died)
+            if ended.is_untold or ended.state in UNDER_WAY:
                 await self._settle(flow_run.id, ended)
         finally:
             self._under_way.discard(flow_run.id)
@@ -317,10 +317,11 @@ class WarmWorker(BaseWorker[WarmConfiguration, WarmVariables, WarmResult]):
 
     def _note_death(self, died: str) -> None:
         self._chooser.forget()
-        under_way = {run: self._as_it_stands(self._in_hand[run]) for run in self._under_way}
-        self._blamed = self._blame.of(under_way, self._child.at_work)
         if self._ended_for is not None:
             self._blamed, self._ended_for = {self._ended_for}, None
+        else:
+            under_way = {run: self._as_it_stands(self._in_hand[run]) for run in self._under_way}
+            self._blamed = self._blame.of(under_way, self._child.at_work)
         if not self._leaving:
             self._logger.error("the process that makes takes died: %s", died)
 

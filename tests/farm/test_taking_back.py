@@ -180,6 +180,15 @@ def test_lost_workers_are_forgiven_more_often() -> None:
     assert settled(server, Ended(lost="gone")).name == SET_ASIDE
 
 
+def test_what_died_of_another_run_goes_on_however_often() -> None:
+    server = Server(Running())
+    for _ in range(MOST_LOSSES + MOST_DEATHS):
+        state = settled(server, Ended(beside="SIGKILL"))
+        assert (state.type, state.name) == (StateType.SCHEDULED, HANDED_BACK)
+        server.states.append(Running())
+    assert settled(server, Ended(died="SIGKILL")).name == RESCHEDULED
+
+
 @pytest.mark.parametrize(
     "state", [Completed(), Crashed(), Paused(), Scheduled()], ids=lambda one: str(one.type)
 )
