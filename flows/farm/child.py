@@ -106,12 +106,9 @@ class Child:
         self.say(**{"works" if works else "waits": run})
 
     def _run(self, run: str) -> None:
-        seat = Seat(
-            self._worker, self._pool, self._backends, self._stops[run], self._turns, self._watch
-        )
-        THIS_SEAT.set(seat)
         ended: dict[str, str] = {}
         try:
+            THIS_SEAT.set(self._seat(self._stops[run]))
             if (state := self._run_flow(UUID(run))) is not None:
                 ended = {"state": state.type.value, "state_name": state.name or ""}
         except (Abort, Pause):
@@ -123,6 +120,9 @@ class Child:
         finally:
             del self._stops[run]
             self.say(ended=run, **ended)
+
+    def _seat(self, stop: threading.Event) -> Seat:
+        return Seat(self._worker, self._pool, self._backends, stop, self._turns, self._watch)
 
     def _run_flow(self, run: UUID) -> State[Any] | None:
         flow_run = self._client.read_flow_run(run)
