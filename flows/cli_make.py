@@ -121,6 +121,8 @@ def _make(choice: commands.Choice, *, detach: bool, as_json: bool, quiet: bool) 
         raise UsageError("--detach and --urgency are for films that the farm makes: add --farm")
     if choice.farm and choice.local:
         raise UsageError("expected one of --farm and --local, got both")
+    if choice.variant and choice.all_variants:
+        raise UsageError("expected one of --variant and --all-variants, got both")
     settings = read_settings()
     stop = Event()
     progress = Progress() if quiet or as_json else RichProgress(_err)

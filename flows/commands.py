@@ -6,11 +6,11 @@ at once, and prefect (over a second) is imported only when a server will record 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.cli_shown import short
 from flows.farm.names import Urgency
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from storyboards.film import Film
 
 __all__ = ["HOW_TO_WATCH", "Choice", "load", "options_for"]
+
+A = TypeVar("A")
+M = TypeVar("M")
 
 HOW_TO_WATCH = (
     "Made in this process and not recorded. To watch films in Prefect's UI: takeboard up, "
@@ -116,24 +119,33 @@ def make(
     With a Prefect server configured the run is a flow run there; otherwise the same code runs
     in this process at once.
     """
-    variants = _variants(choice)
-    made: list[MadeFilm] = []
-    waiting: list[WaitingError] = []
-    for one in variants:
+
+    def make_one(one: Choice) -> MadeFilm:
         if one.variant:
             progress.note(f"{one.film.name}: variant {one.variant}")
+        return _make_one(one, settings, progress, stop)
+
+    return _each(_variants(choice), make_one, choice, progress)
+
+
+def _each(
+    asked: Sequence[A], make_one: Callable[[A], M], choice: Choice, progress: Progress
+) -> tuple[M, ...]:
+    """What becomes of each; the others of a table need not wait for one that waits."""
+    made: list[M] = []
+    waiting: list[WaitingError] = []
+    for one in asked:
         try:
-            made.append(_make_one(one, settings, progress, stop))
+            made.append(make_one(one))
         except WaitingError as error:
-            # The others of a table need not wait for this one.
             waiting.append(error)
-    if len(variants) == 1 and waiting:
+    if len(asked) == 1 and waiting:
         raise waiting[0]
     for one_waits in waiting:
         progress.note(str(one_waits))
     if waiting:
         raise WaitingError(
-            f"{len(waiting)} of {len(variants)} films wait for approval",
+            f"{len(waiting)} of {len(asked)} films wait for approval",
             where=choice.film.name,
             todo=f"the first: {waiting[0]}",
         )
@@ -171,7 +183,9 @@ def order(
     ordered = [order_film(film, one) for one, film in films]
     for film in ordered:
         progress.note(f"{film.title}: watch its run at {film.address}")
-    return tuple(ordered if detach else [follow_film(film, progress, stop) for film in ordered])
+    if detach:
+        return tuple(ordered)
+    return _each(ordered, lambda film: follow_film(film, progress, stop), choice, progress)
 
 
 def pick(choice: Choice, shot: str, take: int, settings: Settings) -> str:

@@ -19,6 +19,7 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from rich.console import Console
 
+from flows import commands
 from flows.cli_shown import print_ordered
 from flows.farm import order
 from flows.farm.order import OrderedFilm, follow_film
@@ -113,6 +114,31 @@ def test_a_film_that_waits_says_how_to_approve_it(
     waits = replace(film, approve="takeboard approve tin.yaml --variant red")
     with pytest.raises(WaitingError, match=r"answer there, or: takeboard approve tin.yaml --var"):
         follow_film(waits, Said(), Event())
+
+
+def test_of_several_films_all_are_followed_though_the_first_waits(
+    film: OrderedFilm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[OrderedFilm] = []
+
+    def follow(one: OrderedFilm, progress: Progress, stop: Event) -> OrderedFilm:
+        followed.append(one)
+        if len(followed) == 1:
+            raise WaitingError("waits")
+        return one
+
+    rows = [commands.Choice(tmp_path / "tin.yaml", variant=name) for name in ("red", "blue")]
+    monkeypatch.setattr(commands, "_variants", lambda choice: rows)
+    monkeypatch.setattr(commands, "load", lambda choice: None)
+    monkeypatch.setattr(order, "follow_film", follow)
+    monkeypatch.setattr(order, "order_film", lambda film_, choice: film)
+    monkeypatch.setattr("flows.farm.environment.connect_to_farm", lambda: None)
+    monkeypatch.setattr("flows.farm.environment.require_reachable", lambda path: None)
+    said = Said()
+    with pytest.raises(WaitingError, match="1 of 2 films wait for approval"):
+        commands.order(rows[0], said, Event(), detach=False)
+    assert len(followed) == 2
+    assert said.notes[-1] == "waits"
 
 
 def test_a_film_on_another_machine_is_said_to_be_there(

@@ -182,6 +182,7 @@ def test_all_variants_are_made_in_one_go(tmp_path: Path) -> None:
         (("pick", "{film}", "sc010/sh0010", "2"), "expected a take from 1 to 1, got 2"),
         (("produce", "{film}", "--set", "title"), "expected NAME=VALUE"),
         (("plan", "{film}", "--variant", "blue"), 'unknown variant "blue"'),
+        (("produce", "{film}", "--variant", "red", "--all-variants"), "got both"),
         (("report", "{film}"), "no report yet"),
         (("new", "{folder}"), ""),
     ],
