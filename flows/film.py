@@ -51,7 +51,7 @@ def make_film(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
 def _made(film: Film, options: FilmOptions, run: FilmRun) -> MadeFilm:
     started = time.monotonic()
     store = TakeStore(options.store)
-    readiness = run.elsewhere.readiness() if run.elsewhere else None
+    readiness = run.elsewhere.readiness(film) if run.elsewhere and not options.preview else None
     with run.turns.turn(run.stop.is_set, "plan"):
         plan = with_damaged(plan_film(film, options, readiness), store, run)
     with allowance(plan, store, run.stop.is_set) as allowed:

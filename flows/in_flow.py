@@ -135,6 +135,6 @@ def _approval(
     whole = replace(options, only=(), preview=False)
 
     def replan() -> Plan:
-        return plan_film(film, whole, shots.readiness() if shots else None)
+        return plan_film(film, whole, shots.readiness(film) if shots else None)
 
     return SuspendedApproval(replan, progress, read_settings().approval_days)

@@ -42,8 +42,8 @@ class FilmOptions:
 class Elsewhere(Protocol):
     """Where takes are made that need a device, when not in this process."""
 
-    def readiness(self) -> FarmReadiness:
-        """What can be made there now."""
+    def readiness(self, film: Film) -> FarmReadiness:
+        """What can be made there now; where there is nothing, the film may wait for it."""
 
     def lane(self, jobs: Sequence[ShotJob]) -> Lane:
         """How many of `jobs`, all that are made there, are under way at a time, and which next."""

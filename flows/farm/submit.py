@@ -26,6 +26,7 @@ from flows.farm.store_patience import Outage, StorePatience, require_there
 from flows.farm.watching import Ended, RunWatch
 from flows.pool import Lane
 from flows.progress import Progress
+from generator.backends.told import may_use_device
 from generator.plan import ShotJob
 from generator.takes import Take, TakeStore
 from generator.tickets import publish_ticket
@@ -83,17 +84,19 @@ class FarmShots:
         """Clear away what an earlier process of the same film, if any, has left on the server."""
         self._runs.close_left()
 
-    def readiness(self) -> FarmReadiness:
+    def readiness(self, film: Film) -> FarmReadiness:
         """What the workers that are online can make.
 
         When there is none, those that were there within the hour are given a moment to come
-        back: a farm that has just been started again is not one without models.
+        back: a farm that has just been started again is not one without models. A film of which
+        they could make nothing waits for nobody.
         """
         deadline = time.monotonic() + _COME_BACK_S
         said = False
         while True:
             found = self._answers.of(lambda: farm_readiness(self._client))
-            if found.workers or not found.missed or time.monotonic() > deadline:
+            nobody = not found.workers and found.missed and may_use_device(film)
+            if not nobody or time.monotonic() > deadline:
                 return found
             if not said:
                 self._progress.note(

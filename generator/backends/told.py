@@ -15,11 +15,20 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from generator.backends.base import Backend
+from generator.backends.registry import InstalledBackends
 from generator.local.settings import LocalSettings, ModelSettings
 from generator.local.sources import told_model
 from media.errors import TakeboardError
+from storyboards.film import Film, film_shots
 
-__all__ = ["ToldBackend", "ToldMachine", "is_on_device", "read_told", "tell_machine"]
+__all__ = [
+    "ToldBackend",
+    "ToldMachine",
+    "is_on_device",
+    "may_use_device",
+    "read_told",
+    "tell_machine",
+]
 
 _FORM = 1
 
@@ -63,6 +72,16 @@ def is_on_device(backend: Backend) -> bool:
     """Whether takes are made on a device of the machine itself."""
     able = backend.capabilities
     return not able.remote and able.usd_per_second == 0 and able.gpu_seconds_per_second > 0
+
+
+def may_use_device(film: Film) -> bool:
+    """Whether a shot of the film names a backend that makes takes on a device, or leaves it open.
+
+    Asks of no weights.
+    """
+    installed = InstalledBackends()
+    named = {name for shot in film_shots(film) if shot.source is None for name in shot.backends}
+    return any(name not in installed or is_on_device(installed[name]) for name in named)
 
 
 def tell_machine(backends: Mapping[str, Backend], settings: LocalSettings) -> ToldMachine:

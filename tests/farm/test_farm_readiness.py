@@ -172,23 +172,26 @@ def test_a_farm_that_was_just_started_again_is_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     server, stop = Server(), Event()
+    waits = film_with("auto")
     shots = farm_shots(server, stop, monkeypatch)
     said: list[str] = []
     monkeypatch.setattr(shots._progress, "note", said.append)
-    assert shots.readiness() == FarmReadiness({}), "nobody was ever there"
+    assert shots.readiness(waits) == FarmReadiness({}), "nobody was ever there"
     assert not said
     server.comes("gpu0", status="OFFLINE")
     Timer(0.1, server.comes, ["gpu0"]).start()
-    assert shots.readiness() == FarmReadiness({"gpu0": None})
+    assert shots.readiness(waits) == FarmReadiness({"gpu0": None})
     (line,) = said
     assert line.startswith("no GPU worker is there: gpu0 may come back within 60 s")
     server.comes("gpu0", status="OFFLINE")
     monkeypatch.setattr("flows.farm.submit._COME_BACK_S", 0.05)
-    assert shots.readiness() == FarmReadiness({}, missed=("gpu0",))
+    assert shots.readiness(waits) == FarmReadiness({}, missed=("gpu0",))
     stop.set()
     monkeypatch.setattr("flows.farm.submit._COME_BACK_S", 60)
+    for drawn in (film_with("animatic"), film_with("openai_video", "animatic")):
+        assert shots.readiness(drawn) == FarmReadiness({}, missed=("gpu0",)), "waits for nobody"
     with pytest.raises(CancelledError):
-        shots.readiness()
+        shots.readiness(waits)
 
 
 def test_of_hundreds_of_workers_each_is_asked(tmp_path: Path) -> None:
