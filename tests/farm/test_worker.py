@@ -31,7 +31,7 @@ from flows.farm.holder import Holder, holder_of, this_machine
 from flows.farm.names import GPU_POOL
 from flows.farm.warm import Ended
 from flows.farm.worker import WarmWorker
-from tests.flows.prefect_server import running_server
+from tests.flows.prefect_server import OF_UP, running_server
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(180)]
 
@@ -44,7 +44,7 @@ def some_flow() -> None:
 @pytest.fixture(scope="module", autouse=True)
 def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     home = tmp_path_factory.mktemp("worker")
-    with running_server(home / "server") as server:
+    with running_server(home / "server", command=OF_UP) as server:
         settings = {
             PREFECT_API_URL: server.url,
             PREFECT_HOME: home / "client",

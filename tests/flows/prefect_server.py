@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import httpx
 
 from tests.prefect_database import place_database
 
-__all__ = ["PrefectServer", "free_port", "heard", "running_server"]
+__all__ = ["OF_UP", "PLAIN", "PrefectServer", "free_port", "heard", "running_server"]
 
 T = TypeVar("T")
 
@@ -91,9 +91,24 @@ class PrefectServer:
         return heard(lines)
 
 
+PLAIN = (sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port")
+"""A server that somebody else has started; the port comes last."""
+OF_UP = (
+    sys.executable,
+    "-c",
+    "import flows.farm.serve as s; s.end_with_parent = lambda **_: None; s.main()",
+    "127.0.0.1",
+)
+"""One as `takeboard up` starts it, but that nothing ends with its parent."""
+
+
 @contextmanager
 def running_server(
-    home: Path, *, services: Collection[str] = (), port: int = 0
+    home: Path,
+    *,
+    services: Collection[str] = (),
+    port: int = 0,
+    command: Sequence[str] = PLAIN,
 ) -> Iterator[PrefectServer]:
     """A server with SQLite in `home`, ended with all its processes.
 
@@ -117,10 +132,8 @@ def running_server(
     place_database(home / "prefect.db")
     with (home / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            [sys.executable, "-m", "prefect", "server", "start",
-             "--host", "127.0.0.1", "--port", str(port)],
-            env=environment, cwd=home, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True,
+            [*command, str(port)], env=environment, cwd=home, stdin=subprocess.DEVNULL,
+            stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
         _wait_until_ready(url, server, home)
