@@ -31,8 +31,9 @@ from flows.farm.readiness import FarmReadiness, farm_readiness
 from flows.film_record import STORYBOARD
 from storyboards.film import Film
 
-__all__ = ["WaitingRuns", "takes_under_way", "waiting_runs"]
+__all__ = ["WaitingRuns", "asked_before", "takes_under_way", "waiting_runs"]
 
+_SUSPENDED = "Suspended"
 _PAGE = 200
 """Runs in one answer: the server's own limit, and more takes than workers make of one film."""
 _FORM_WITHIN_S = 5.0
@@ -77,6 +78,21 @@ def waiting_runs(film: Film, server_url: str) -> WaitingRuns:
     return WaitingRuns(server_url, runs, farm)
 
 
+def asked_before(client: SyncPrefectClient, question: str, run: FlowRun) -> FlowRun | None:
+    """A suspended run that asks the same and would make the same as `run`; None: there is none.
+
+    `question` is what their pause keys begin with. A run that was suspended itself asks for
+    itself: it may be the one that was answered.
+    """
+    if any(state.name == _SUSPENDED for state in client.read_flow_run_states(run.id)):
+        return None
+    for one in _suspended(client):
+        same = one.flow_id == run.flow_id and one.parameters == run.parameters
+        if same and one.id != run.id and _pause_key(one).startswith(question):
+            return one
+    return None
+
+
 def takes_under_way(film: Film) -> frozenset[tuple[str, int]]:
     """Shot and take of all that workers are making of the film; none when nobody answers."""
     running = FlowRunFilter(
@@ -103,7 +119,7 @@ def _suspended(client: SyncPrefectClient) -> list[FlowRun]:
     waiting = FlowRunFilter(
         state=FlowRunFilterState(
             type=FlowRunFilterStateType(any_=[StateType.PAUSED]),
-            name=FlowRunFilterStateName(any_=["Suspended"]),
+            name=FlowRunFilterStateName(any_=[_SUSPENDED]),
         )
     )
     found: list[FlowRun] = []

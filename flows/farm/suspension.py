@@ -13,13 +13,17 @@ from itertools import count
 from typing import Annotated, Any, Literal, TypeVar
 
 import httpx
+from prefect.client.orchestration import get_client
+from prefect.context import FlowRunContext
 from prefect.exceptions import Pause, PrefectException
 from prefect.flow_runs import suspend_flow_run
 from prefect.input import RunInput
+from prefect.utilities.urls import url_for
 from pydantic import Field, StringConstraints, create_model
 
 from flows.approval import Approval, Waiting, how_to_approve
 from flows.approval_record import budget_rows
+from flows.farm.resuming import asked_before
 from flows.options import FilmOptions
 from flows.page_pictures import data_address
 from flows.prefect_recorder import artifact_key
@@ -29,7 +33,7 @@ from generator.keys import content_digest
 from generator.picks_file import MOST_NOTE_CHARS, MOST_TAKES
 from generator.plan import total_quote
 from generator.review import approve_budget, budget_words
-from media.errors import BudgetError, TakeboardError, UsageError
+from media.errors import BudgetError, TakeboardError, UsageError, WaitingError
 from storyboards.film import film_shots
 
 __all__ = ["SuspendedApproval", "until_answered"]
@@ -92,6 +96,7 @@ class SuspendedApproval(Approval):
         and BudgetError when the budget was not approved.
         """
         wrong = ""
+        self._require_unasked(waiting)
         for key in self._keys(waiting):
             answer = self._suspended(waiting, _form(waiting, wrong), key)
             self._taken.add(key)
@@ -106,8 +111,28 @@ class SuspendedApproval(Approval):
 
     def _keys(self, waiting: Waiting) -> Iterator[str]:
         """Names of the question, one after another: an answer that was taken is not taken again."""
-        asked = f"{waiting.subject}-{_digest(waiting)}"
+        asked = _question(waiting)
         return (key for number in count(1) if (key := f"{asked}-{number}") not in self._taken)
+
+    def _require_unasked(self, waiting: Waiting) -> None:
+        """WaitingError when a run of the same film asks the same already, as after each night of
+        a schedule: answered, that one makes the film as this one would."""
+        context = FlowRunContext.get()
+        run = context.flow_run if context else None
+        if run is None:
+            return
+        try:
+            with get_client(sync_client=True) as client:
+                before = asked_before(client, f"{_question(waiting)}-", run)
+        except (PrefectException, httpx.HTTPError):
+            return  # what is wrong with the server, suspending says
+        if before is not None:
+            raise WaitingError(
+                f"waiting for approval of the {waiting.subject} already: {waiting.why}",
+                where=waiting.plan.film.path.name,
+                todo=f"answer the run {before.name}, {url_for('flow-run', before.id)}, or: "
+                f"{_command(waiting)}",
+            )
 
     def _suspended(self, waiting: Waiting, form: type[RunInput], key: str) -> RunInput:
         """The answer; Pause when there is none yet."""
@@ -137,14 +162,14 @@ def until_answered(make: Callable[[], T]) -> T:
             continue
 
 
-def _digest(waiting: Waiting) -> str:
-    """Of all that is asked about."""
+def _question(waiting: Waiting) -> str:
+    """What is asked, told apart by all that it is asked about."""
     plan = waiting.plan
     if waiting.subject == "budget":
-        price = budget_words(total_quote(plan.missing))
-        return content_digest(price, *(job.key for job in plan.missing))[:16]
-    picked = (f"{shot} {plan.job(shot).key}" for shot in sorted(plan.picked))
-    return content_digest(*picked)[:16]
+        about = [budget_words(total_quote(plan.missing)), *(job.key for job in plan.missing)]
+    else:
+        about = [f"{shot} {plan.job(shot).key}" for shot in sorted(plan.picked)]
+    return f"{waiting.subject}-{content_digest(*about)[:16]}"
 
 
 def _take(answer: Any, waiting: Waiting, replan: Replan) -> None:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 import httpx
 import pytest
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State, StateType
 from prefect.exceptions import Pause
@@ -109,13 +110,14 @@ def film_of(
     *approve: str,
     only: tuple[str, ...] = (),
     named: str = "",
+    **parameters: str,
 ) -> Film:
     """Two shots, the first with two takes; `named`: as the form names the storyboard."""
     path = write_film(folder, storyboard_of(code, *approve))
     client = get_client(sync_client=True)
     deployment = client.create_deployment(client.create_flow(produce), "farm")
-    parameters = {"storyboard": named or str(path), "only": list(only)}
-    run = client.create_flow_run_from_deployment(deployment, parameters=parameters)
+    given = {"storyboard": named or str(path), "only": list(only), **parameters}
+    run = client.create_flow_run_from_deployment(deployment, parameters=given)
     return Film(server, path, code, client, run.id)
 
 
@@ -264,6 +266,31 @@ def test_a_budget_that_is_not_approved_ends_the_run(
     assert state.type == StateType.FAILED
     assert "film.yaml: jo, " in (state.message or "")
     assert "the budget was not approved: 3 takes" in (state.message or "")
+
+
+def test_the_next_night_asks_nobody_the_same_again(
+    server: PrefectServer, here: None, tmp_path: Path
+) -> None:
+    film = film_of(server, tmp_path, "NGT", "picks")
+    assert film.work().name == "Suspended"
+    next_night = film_of(server, tmp_path, "NGT", "picks")
+    state = next_night.work()
+    assert (state.type, state.name) == (StateType.CANCELLED, "Waiting for approval")
+    assert f"answer the run Tiny, {server.url.removesuffix('/api')}/runs/" in (state.message or "")
+    assert str(film.run) in (state.message or "")
+    # A film that goes elsewhere is another one, and one that was edited another question.
+    elsewhere = film_of(server, tmp_path, "NGT", "picks", out=str(tmp_path / "elsewhere"))
+    assert elsewhere.work().name == "Suspended"
+    edited = film_of(server, tmp_path, "NGT", "picks")
+    storyboard = yaml.safe_load(film.path.read_text())
+    storyboard["scenes"][0]["shots"][0]["action"] = "The sea alone."
+    film.path.write_text(yaml.safe_dump(storyboard))
+    assert edited.work().name == "Suspended"
+    for run in (film, edited):
+        run.answer(decision="approve", name="jo")
+    # What was asked of the first is gone: it is asked anew, and is not sent to the other.
+    assert film.work().name == "Suspended"
+    assert edited.work().type == StateType.COMPLETED
 
 
 def test_a_run_that_nobody_answers_fails_and_a_later_yes_still_counts(
