@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from media.errors import without_login
+
 __all__ = ["register"]
 
 Roots = Annotated[
@@ -103,7 +105,7 @@ def worker(
     chosen = name or worker_name(pool)
 
     def told() -> None:
-        _say(f"{chosen} {SERVES} {pool} of {url}; Ctrl-C ends it")
+        _say(f"{chosen} {SERVES} {pool} of {without_login(url)}; Ctrl-C ends it")
 
     asyncio.run(run_worker(pool, chosen, on_start=told))
 

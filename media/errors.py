@@ -37,6 +37,7 @@ __all__ = [
     "UsageError",
     "WaitingError",
     "translate_os_errors",
+    "without_login",
 ]
 
 
@@ -46,7 +47,7 @@ class TakeboardError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", todo: str = "") -> None:
-        self.what, self.where, self.todo = _told(what), _told(where), todo
+        self.what, self.where, self.todo = without_login(what), without_login(where), todo
         super().__init__(self.what)
 
     def __str__(self) -> str:
@@ -61,7 +62,7 @@ class TakeboardError(Exception):
 _LOGIN = re.compile(r"(?<=://)[^/\s]+@")
 
 
-def _told(text: str) -> str:
+def without_login(text: str) -> str:
     """Without the name and the password that somebody wrote into an address."""
     return _LOGIN.sub("", text)
 

@@ -86,7 +86,7 @@ def server_environment(
     }
     chosen = {
         "PREFECT_HOME": str(home.prefect),
-        DATABASE: database or f"sqlite+aiosqlite:///{home.prefect / 'prefect.db'}",
+        DATABASE: database or f"sqlite+aiosqlite:///{home.database}",
     }
     if password:
         chosen[PASSWORD] = password

@@ -57,6 +57,11 @@ class Home:
         return self.folder / "prefect"
 
     @property
+    def database(self) -> Path:
+        """Of a server that was given no other."""
+        return self.prefect / "prefect.db"
+
+    @property
     def logs(self) -> Path:
         """One file each process."""
         return self.folder / "logs"

@@ -42,5 +42,7 @@ def no_answer(error: httpx.HTTPError, url: str) -> UsageError:
     if is_token_race(error.response):
         todo = "run it again"
     return UsageError(
-        f"the Prefect server refuses ({code})", where=str(error.request.url), todo=todo
+        f"the Prefect server refuses ({code})",
+        where=str(error.request.url.copy_with(query=None)),
+        todo=todo,
     )

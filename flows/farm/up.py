@@ -124,7 +124,8 @@ class _Farm:
         for_workers = {
             **worker_environment(environ, self._home, url=self._url, password=password), **roots
         }  # fmt: skip
-        self._say(f"starting the server on {listening.origin} (the first time takes a minute)")
+        first = "" if self._home.database.exists() else " (the first time takes a minute)"
+        self._say(f"starting the server on {listening.origin}{first}")
         where = (listening.host, str(listening.port))
         self._begin(_SERVER, (sys.executable, "-m", "flows.farm.serve", *where), for_server)
         self._furnish(for_workers)
