@@ -13,7 +13,7 @@ preview: $(VENV)/.ready
 	$(BIN)/takeboard preview $(FILM)
 
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready-dev
 	scripts/check

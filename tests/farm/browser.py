@@ -18,6 +18,7 @@ from websockets.sync.client import ClientConnection, connect
 __all__ = ["Browser", "chromium", "open_browser"]
 
 _READY_WITHIN_S = 30.0
+_LOOK_S = 2.0
 _SEEN_WITHIN_S = 30.0
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -122,6 +123,10 @@ class Browser:
         self.do("Input.dispatchKeyEvent", type="keyDown", commands=["selectAll"])
         self.do("Input.insertText", text=text)
         assert self.run(f"{field}.value") == text
+
+    def rest(self) -> None:
+        """As long as a person takes to look: forms hear of what was typed a moment later."""
+        time.sleep(_LOOK_S)
 
     def choose(self, title: str, word: str) -> None:
         """Choose from the last list of that title, by its first letters on the keyboard."""

@@ -56,6 +56,7 @@ def film(front: Front) -> str:
     front.browser.choose("Urgency", "urgent")
     front.browser.press_in("Slates", "[role=switch]")
     front.browser.write("Shots at a time", "2")
+    front.browser.rest()
     front.browser.click("Submit")
     run = str(front.run("The Tin")["id"])
     front.suspended(run)

@@ -74,7 +74,9 @@ def test_a_film_is_told_from_quote_to_delivery(server: PrefectServer, tmp_path: 
     shown = server.artifacts(first["id"])
     _check_pages({key: str(one["data"]) for key, one in shown.items()})
     assert shown["tin-progress"]["data"] == 100
-    assert shown["tin-progress"]["description"].startswith("done in ")
+    bar, _, words = shown["tin-progress"]["description"].partition(") ")
+    assert bar.startswith("![100 %](data:image/svg+xml;base64,")
+    assert words.startswith("done in ")
     again = server.artifacts(second["id"])
     assert again["tin-failures"]["data"].endswith("Nothing failed.")
     assert "1 take to make for 0.00 USD" in again["tin-costs"]["data"]
