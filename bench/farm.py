@@ -5,8 +5,8 @@ python -m bench.farm --seeds 5
 
 Each farm is drawn (`bench.farm_drawn`): five films, a tenth of their takes begin chains, models
 that load in 60 to 180 seconds, takes of 20 to 300 with quotes that are 15 % off, machines that come
-late or cannot hold one of the models. Then the same with five machines that die, and then with
-three urgencies and films that come later besides. `bench.farm_bound` has the bound. It knows
+late or cannot hold one of the models. First with quotes that are right, then as drawn, then with
+five machines that die, and then with three urgencies and films that come later besides. `bench.farm_bound` has the bound. It knows
 nothing of urgencies, adapters, wrong quotes or the server's time: no rules can come down to it. The
 peer is first in, first out by queue, as Prefect's own workers choose, with the same warm models.
 """
@@ -20,7 +20,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from bench.farm_bound import lower_bound_s
-from bench.farm_drawn import Farm, draw_farm, of_one_urgency, without_trouble
+from bench.farm_drawn import (
+    Farm,
+    draw_farm,
+    of_one_urgency,
+    with_right_quotes,
+    without_trouble,
+)
 from bench.farm_simulation import FirstInFirstOut, Played, play
 
 __all__ = ["main"]
@@ -90,6 +96,7 @@ def _as_drawn(farm: Farm) -> Farm:
 
 
 _SETTINGS: Mapping[str, Callable[[Farm], Farm]] = {
+    "of one urgency, nobody dies, quotes that are right": with_right_quotes,
     "of one urgency, nobody dies": without_trouble,
     "of one urgency, machines die": of_one_urgency,
     "three urgencies, films that come later, machines die": _as_drawn,

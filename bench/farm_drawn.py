@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 
 from flows.farm.window import Planned
 
-__all__ = ["Farm", "Film", "Machine", "draw_farm", "of_one_urgency", "without_trouble"]
+__all__ = [
+    "Farm",
+    "Film",
+    "Machine",
+    "draw_farm",
+    "of_one_urgency",
+    "with_right_quotes",
+    "without_trouble",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,15 @@ def without_trouble(farm: Farm) -> Farm:
     """The same farm with one urgency, all films there from the beginning, and no machine dying."""
     machines = tuple(replace(one, ends_s=math.inf) for one in farm.machines)
     return replace(of_one_urgency(farm), machines=machines)
+
+
+def with_right_quotes(farm: Farm) -> Farm:
+    """The same farm without trouble, and every take lasts as long as was quoted."""
+    calm = without_trouble(farm)
+    films = tuple(
+        replace(film, real_s={one.id: one.seconds for one in film.takes}) for film in calm.films
+    )
+    return replace(calm, films=films)
 
 
 def of_one_urgency(farm: Farm) -> Farm:
