@@ -6,9 +6,10 @@ python -m bench.farm --seeds 5
 Each farm is drawn (`bench.farm_drawn`): five films, a tenth of their takes begin chains, models
 that load in 60 to 180 seconds, takes of 20 to 300 with quotes that are 15 % off, machines that come
 late or cannot hold one of the models. First with quotes that are right, then as drawn, then with
-five machines that die, and then with three urgencies and films that come later besides. `bench.farm_bound` has the bound. It knows
-nothing of urgencies, adapters, wrong quotes or the server's time: no rules can come down to it. The
-peer is first in, first out by queue, as Prefect's own workers choose, with the same warm models.
+five machines that die, and then with three urgencies and films that come later besides.
+`bench.farm_bound` has the bound. It knows nothing of urgencies, adapters, wrong quotes or the
+server's time: no rules can come down to it. The peer is first in, first out by queue, as Prefect's
+own workers choose, with the same warm models.
 """
 
 from __future__ import annotations
