@@ -31,10 +31,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from media.entries import Entry, read_entry, read_manifest
 from media.errors import StoreError, translate_os_errors
 from media.files import file_lock, publish_folder, write_atomic
 from media.litter import LOCK_NAME_CHARS, clear_after, folder_bytes, litter_in
-from media.manifest import MANIFEST, Manifest, manifest_text, parse_manifest, wrong_file
+from media.manifest import MANIFEST, Manifest, manifest_text
 from media.shared_copy import SharedCopy, shared_copy
 
 __all__ = ["MANIFEST", "ContentStore", "Damage", "Entry"]
@@ -44,18 +45,6 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 _TOUCH_EVERY_S = 3600.0
 _FEW = 8
 """So many are sooner asked for one by one than listed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One key's files and what its maker wrote down about them."""
-
-    key: str
-    folder: Path
-    files: Mapping[str, Path]
-    """By name inside the folder; the manifest is not among them."""
-    details: Mapping[str, Any]
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +155,7 @@ class ContentStore:
     def details_of(self, keys: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         """By key, what the makers of those that are there wrote down; no file is read for it."""
         wanted = list(dict.fromkeys(keys))
-        here = {key: self._manifest_of(key) for key in wanted}
+        here = {key: read_manifest(self.entry_folder(key), self.kind, key) for key in wanted}
         found = {key: one.details for key, one in here.items() if isinstance(one, Manifest)}
         if self._shared is not None:
             there = self._shared.there
@@ -367,30 +356,11 @@ class ContentStore:
         return made
 
     def _read(self, key: str, verify: bool) -> Entry | str | None:
-        """The entry, None when absent, or what is wrong with it."""
-        listed = self._manifest_of(key)
-        if not isinstance(listed, Manifest):
-            return listed
-        folder = self.entry_folder(key)
-        files: dict[str, Path] = {}
-        for name, facts in listed.files.items():
-            if wrong := wrong_file(folder / name, facts, verify=verify):
-                return f"{name} {wrong}"
-            files[name] = folder / name
-        self.touch(key)
-        size_bytes = listed.num_bytes + sum(facts.num_bytes for facts in listed.files.values())
-        return Entry(key, folder, files, listed.details, size_bytes)
-
-    def _manifest_of(self, key: str) -> Manifest | str | None:
-        """The entry's manifest on this disk, None when it is absent, or what is wrong with it."""
-        try:
-            text = (self.entry_folder(key) / MANIFEST).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            # An entry that is being removed, or was when the machine stopped, is absent.
-            return None
-        except OSError as error:
-            return f"its manifest cannot be read: {(error.strerror or str(error)).lower()}"
-        return parse_manifest(text, self.kind, key)
+        """As `read_entry`; an entry that is there is of use."""
+        entry = read_entry(self.entry_folder(key), self.kind, key, verify=verify)
+        if isinstance(entry, Entry):
+            self.touch(key)
+        return entry
 
     def _quarantine(self, key: str, reason: str) -> None:
         """Called with the key's lock held."""
