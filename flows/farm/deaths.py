@@ -32,7 +32,7 @@ RESCHEDULED = "Rescheduled"
 TAKEN_BACK = "Taken back"
 """Name of the state of a run whose worker was lost."""
 HANDED_BACK = "Handed back"
-"""Name of the state of a run whose worker was stopped, or whose process died of another run."""
+"""Name of the state of a run whose worker was stopped, or whose process died, not of it."""
 SET_ASIDE = "Set aside"
 """Name of the state of a run that is not tried again."""
 SILENT = "Silent"
@@ -81,8 +81,8 @@ async def settle(
     elif leaving:
         state = _again(run, HANDED_BACK, "its worker was stopped; another takes it")
     elif ended.beside:
-        # However often: the deaths of the run that is to blame are counted.
-        what = f"its process died of another run ({ended.beside})"
+        # However often: the deaths of a run that is to blame are counted.
+        what = f"its process died, not of it ({ended.beside})"
         state = _again(run, HANDED_BACK, f"{what}; it goes on at once")
     elif ended.error:
         state = Crashed(message=ended.error)

@@ -33,7 +33,7 @@ class Ended:
     lost: str = ""
     """Why nobody can say how it ended, which is not its own fault, or empty."""
     beside: str = ""
-    """How the process died of another run that was under way in it, or empty."""
+    """How the process died under it that is taken to have died of something else, or empty."""
     state: str = ""
     """Type of the last state that the engine knew of, or empty."""
     state_name: str = ""
