@@ -38,6 +38,7 @@ _NAMES: Mapping[type[TakeboardError], str] = {
     StoreError: "Store failed",
 }
 """What the state of a run is called that ended so; others are plainly Failed."""
+_WAITING = "Waiting for approval"
 
 
 def settled(work: Callable[[], T], say: Callable[[T], str]) -> State[T]:
@@ -47,7 +48,7 @@ def settled(work: Callable[[], T], say: Callable[[T], str]) -> State[T]:
     except CancelledError as error:
         return Cancelled(message=str(error), data=error)
     except WaitingError as error:
-        return Cancelled(name="Waiting for approval", message=str(error), data=error)
+        return Cancelled(name=_WAITING, message=str(error), data=error)
     except TakeboardError as error:
         return Failed(name=_NAMES.get(type(error), "Failed"), message=str(error), data=error)
     return Completed(message=say(made), data=made)
@@ -57,7 +58,7 @@ def error_of(state: State[object]) -> TakeboardError:
     """How a run of another process ended that did not complete, as that process raised it."""
     said = state.message or state.name or state.type.value.lower()
     if state.type == StateType.CANCELLED:
-        return CancelledError(said)
+        return WaitingError(said) if state.name == _WAITING else CancelledError(said)
     if state.name == _NAMES[StoryboardError]:
         return UsageError(said)  # its problems are words by now; it exits alike
     kinds = {name: kind for kind, name in _NAMES.items()}

@@ -54,6 +54,7 @@ _ENGINE_SAYS = (
     "Finished in state ",
     "Downloading flow code",
     "Task run failed with state",
+    "Suspending flow run",
 )
 """Lines of Prefect's own in the log of a run, which say what is said here anyway."""
 _ANSWER_WITHIN_S = 15.0

@@ -24,7 +24,8 @@ from flows.cli_shown import print_ordered
 from flows.farm import order
 from flows.farm.order import OrderedFilm, follow_film
 from flows.progress import Progress
-from media.errors import CancelledError, WaitingError
+from flows.settled import error_of, settled
+from media.errors import BudgetError, CancelledError, TakeboardError, WaitingError
 
 
 class Said(Progress):
@@ -69,6 +70,19 @@ class Waiting(Away):
 
     def read_logs(self, *asked: object, **more: object) -> list[Any]:
         return []
+
+
+@pytest.mark.parametrize(
+    "raised", [WaitingError("waits already"), CancelledError("cancelled"), BudgetError("too dear")]
+)
+def test_a_film_ends_here_as_it_ended_there(raised: TakeboardError) -> None:
+    def ends() -> None:
+        raise raised
+
+    there = error_of(settled(ends, str))
+    assert (type(there), there.exit_code, str(there)) == (
+        type(raised), raised.exit_code, str(raised),
+    )  # fmt: skip
 
 
 @pytest.fixture
